@@ -1,0 +1,1 @@
+"""What Watchpost server and SDK must decide alike. Standard library only."""

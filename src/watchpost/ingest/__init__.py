@@ -1,0 +1,1 @@
+"""Wire to Span, and Span to Reading: OTLP decoding, redaction, conventions (dialects/) and prices."""

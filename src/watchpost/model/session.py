@@ -1,0 +1,57 @@
+"""The ordered steps of one run or conversation, as lists, pages and rules speak of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Literal
+
+import msgspec
+
+State = Literal["running", "ended", "reopened"]
+
+Outcome = Literal["completed", "tool_error", "bad_output", "timeout", "budget_exceeded", "killed"]
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What a session used. `None` means no source reported it, never zero. `cost_nano` is nano-USD."""
+
+    steps: int = 0
+    llm_calls: int = 0
+    tool_calls: int = 0
+    tool_errors: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_nano: int | None = None
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """One session as the index of sessions holds it.
+
+    `key` is opaque and stands in addresses. `revision` is the log sequence of the last change. `outcome` is None until
+    the session ended. `started_ns` and `ended_ns` span its steps by their senders' clocks; `due_ns` is when, by our clock,
+    it ends unless more arrives, and 0 once it has ended. A session that was merged away has `moved_to`, the key of the one that took its traces.
+    """
+
+    key: str
+    project: str
+    session_id: str
+    workflow: str
+    user_id: str
+    state: State
+    outcome: Outcome | None
+    revision: int
+    started_ns: int
+    ended_ns: int
+    received_ns: int
+    due_ns: int
+    totals: Totals
+    moved_to: str = ""
+
+
+def session_key(project: str, session_id: str) -> str:
+    """The opaque key of a session: 26 lower-case letters and digits, the same wherever it is computed."""
+    digest = hashlib.blake2b(f"{project}\0{session_id}".encode(), digest_size=16).digest()
+    return base64.b32encode(digest).decode().rstrip("=").lower()

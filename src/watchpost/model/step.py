@@ -1,0 +1,109 @@
+"""What one span says in the one vocabulary, and what is left of it as a step of a session."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import msgspec
+
+StepKind = Literal["llm", "tool", "handoff", "guardrail", "retrieval", "evaluation", "state", "human"]
+"""What counts as a step."""
+
+SpanKind = Literal[
+    "llm",
+    "tool",
+    "handoff",
+    "guardrail",
+    "retrieval",
+    "evaluation",
+    "state",
+    "human",
+    "agent",
+    "workflow",
+    "chain",
+    "turn",
+]
+"""A step kind, or a structural kind: agent, workflow, chain and turn give steps their nesting and are no steps."""
+
+Status = Literal["ok", "error", "running"]
+"""How a step stands: `running` until its span has ended, `error` where any source says so, else `ok`."""
+
+STEP_KINDS: frozenset[str] = frozenset(get_args(StepKind))
+
+
+class Tokens(msgspec.Struct, frozen=True, array_like=True):
+    """Token counts of one model call. `None` means the source did not report it, never zero.
+
+    `input` includes `cached` and `cache_write`; `output` includes `reasoning`.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    cached: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One span as stored: its identity, what a dialect read in it, and everything else it carried.
+
+    `ver` is `ended << 63 | log sequence`: of two copies of one span the greater wins, and an end beats a start event.
+    `own_session` is the session id on the span itself when it is a real one, else empty. `cost_nano` is integer nano-USD
+    or None where it cannot be priced. `input` and `output` are the text of the call as sent. `rest` is a JSON object of
+    every attribute, event, link and resource field that no other field here holds; `refs` says, as `field=attribute key`
+    pairs joined by commas, which attribute each held field was read from, so that the raw span can be shown again.
+    Empty text means absent.
+    """
+
+    project: str
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes
+    ver: int
+    received_ns: int
+    start_ns: int
+    end_ns: int
+    kind: str
+    name: str
+    status: Status
+    own_session: str = ""
+    agent: str = ""
+    workflow: str = ""
+    user_id: str = ""
+    provider: str = ""
+    model: str = ""
+    tool: str = ""
+    call_id: str = ""
+    response_id: str = ""
+    error_type: str = ""
+    tokens: Tokens = Tokens()
+    cost_nano: int | None = None
+    input: str = ""
+    output: str = ""
+    rest: str = "{}"
+    refs: str = ""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One step as the fold hands it to detectors and to the ledger.
+
+    `arguments` is a tool call's input, `result` its output; other kinds leave them empty. Steps are ordered by
+    `(start_ns, trace_id, span_id)`; a step's number is its place in that order, from 1, and is never its identity.
+    """
+
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes
+    start_ns: int
+    end_ns: int
+    kind: StepKind
+    name: str
+    agent: str
+    model: str
+    tool: str
+    status: Status
+    error_type: str
+    tokens: Tokens
+    cost_nano: int | None
+    arguments: str = ""
+    result: str = ""

@@ -1,0 +1,223 @@
+"""The seams of the store, stated by what the flow and the pages need.
+
+Every engine passes the same battery, `tests/store/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from watchpost.model.flag import Flag
+from watchpost.model.notice import DeliveryState, Notice
+from watchpost.model.session import Summary
+from watchpost.model.step import Reading
+from watchpost.model.telemetry import LogLine
+from watchpost.query.sessions import SessionFilter
+
+
+class Member(msgspec.Struct, frozen=True):
+    """That a trace belongs to a session. Of several rows for one trace and session the greatest `seq` holds."""
+
+    project: str
+    session_id: str
+    trace_id: bytes
+    seq: int
+    live: bool
+
+
+class LedgerStep(msgspec.Struct, frozen=True):
+    """One counted step. Times are Unix nanoseconds; `dur_us` is microseconds, None while running or where end precedes start."""
+
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes
+    start_ns: int
+    dur_us: int | None
+    kind: str
+    name: str
+    agent: str
+    model: str
+    tool: str
+    status: str
+    error_type: str
+    in_tok: int | None
+    out_tok: int | None
+    cost_nano: int | None
+    flags: tuple[str, ...] = ()
+
+
+class LedgerRow(msgspec.Struct, frozen=True):
+    """Everything counted for one session in one slot of ten minutes, by the start of its steps, in step order.
+
+    The row of the greatest `seq` replaces all others of its project, slot and session; `gone` takes the slot out.
+    `slot` is Unix seconds, a multiple of 600.
+    """
+
+    project: str
+    slot: int
+    session_id: str
+    seq: int
+    gone: bool
+    workflow: str
+    user_id: str
+    outcome: str
+    steps: tuple[LedgerStep, ...]
+
+
+class StoredLog(msgspec.Struct, frozen=True):
+    """One log line as stored; `seq` is the log sequence of its delivery, `place` its place in it."""
+
+    project: str
+    seq: int
+    place: int
+    received_ns: int
+    line: LogLine
+
+
+class TelemetryBatch(msgspec.Struct, frozen=True):
+    """All that one `apply` writes to telemetry. `number` names it: writing a number again leaves one copy."""
+
+    number: int
+    readings: Sequence[Reading] = ()
+    members: Sequence[Member] = ()
+    ledger: Sequence[LedgerRow] = ()
+    sessions: Sequence[Summary] = ()
+    logs: Sequence[StoredLog] = ()
+
+
+class TelemetryWriter(Protocol):
+    """Writes batches."""
+
+    def write(self, batch: TelemetryBatch) -> None:
+        """Return only when all of the batch is durable and readable; writing it twice leaves one copy."""
+        ...
+
+
+class FoldSource(Protocol):
+    """What the fold asks to rebuild sessions that it does not hold. Answers cover every batch whose write returned."""
+
+    def members_of_traces(self, traces: Sequence[tuple[str, bytes]]) -> list[Member]:
+        """The live memberships of the given (project, trace id) pairs."""
+        ...
+
+    def members_of_sessions(self, sessions: Sequence[tuple[str, str]]) -> list[Member]:
+        """The live memberships of the given (project, session id) pairs."""
+        ...
+
+    def readings(self, traces: Sequence[tuple[str, bytes]]) -> list[Reading]:
+        """The winning copy of every span of the given traces, without `rest`; `input` and `output` only of tool calls."""
+        ...
+
+    def open_sessions(self) -> list[Summary]:
+        """Every session that has not ended, for its timer to be set again after a start."""
+        ...
+
+
+class StepRow(msgspec.Struct, frozen=True):
+    """One step of a page of steps: its number in the session, from 1, and what the ledger counts for it."""
+
+    number: int
+    step: LedgerStep
+
+
+class SessionReader(Protocol):
+    """What pages, API and CLI ask about sessions."""
+
+    def sessions(self, wanted: SessionFilter) -> list[Summary]:
+        """At most `wanted.limit` summaries, latest activity first (`received_ns`, then key, descending), merged ones left out."""
+        ...
+
+    def session(self, key: str) -> Summary | None:
+        """The summary of a key, also of one that was merged away; None for a key never seen."""
+        ...
+
+    def steps(self, session: Summary, after: int, limit: int) -> list[StepRow]:
+        """The steps numbered `after + 1` to `after + limit` of a session."""
+        ...
+
+    def reading(self, project: str, trace_id: bytes, span_id: bytes) -> Reading | None:
+        """The whole winning copy of one span, `rest` included."""
+        ...
+
+
+class LogReader(Protocol):
+    """Log lines of one step."""
+
+    def logs(self, project: str, trace_id: bytes, span_id: bytes, limit: int) -> list[LogLine]:
+        """At most `limit` lines that carry this trace and span id, by time."""
+        ...
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """How far the flow has come: the number of the last applied batch and the last log sequence in it."""
+
+    batch: int = 0
+    seq: int = 0
+
+
+class StateBatch(msgspec.Struct, frozen=True):
+    """All that one `apply` writes to state, in one transaction with the cursor."""
+
+    cursor: Cursor
+    flags: Sequence[Flag] = ()
+    notices: Sequence[Notice] = ()
+
+
+class StateWriter(Protocol):
+    """The state of the flow."""
+
+    def commit(self, batch: StateBatch) -> None:
+        """Flags replace those of the same id, notices of a known id are left as they are, the cursor moves: all or nothing."""
+        ...
+
+    def cursor(self) -> Cursor:
+        """Where the last committed batch left off; zeros in an empty store."""
+        ...
+
+
+class FlagReader(Protocol):
+    """Flags of sessions."""
+
+    def flags(self, sessions: Sequence[tuple[str, str]]) -> list[Flag]:
+        """Every flag of the given (project, session id) pairs, withdrawn ones too, by time."""
+        ...
+
+    def flags_of_traces(self, traces: Sequence[tuple[str, bytes]]) -> list[Flag]:
+        """Every flag raised at a span of the given (project, trace id) pairs, withdrawn ones too."""
+        ...
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A notice to deliver now; `attempts` counts the tries already made."""
+
+    notice: Notice
+    attempts: int
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """How one try went. `retry_at_ns` is set only while `state` is waiting."""
+
+    notice_id: str
+    state: DeliveryState
+    detail: str
+    tried_ns: int
+    retry_at_ns: int = 0
+
+
+class Outbox(Protocol):
+    """Durable notices. A notice is due until a receipt says delivered or failed, whatever restarts in between."""
+
+    def due(self, channel: str, now_ns: int, limit: int) -> list[Due]:
+        """The oldest waiting notices of a channel whose time has come."""
+        ...
+
+    def settle(self, receipt: Receipt) -> None:
+        """Record how a try went."""
+        ...
+
+    def backlog(self) -> dict[tuple[str, DeliveryState], int]:
+        """How many notices stand in each state, per channel."""
+        ...
