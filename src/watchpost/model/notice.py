@@ -35,3 +35,20 @@ class Notice(msgspec.Struct, frozen=True):
     id: str
     channel: str
     event: AlertEvent
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A notice to deliver now; `attempts` counts the tries already made."""
+
+    notice: Notice
+    attempts: int
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """How one try went. `retry_at_ns` is set only while `state` is waiting."""
+
+    notice_id: str
+    state: DeliveryState
+    detail: str
+    tried_ns: int
+    retry_at_ns: int = 0

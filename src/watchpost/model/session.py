@@ -14,7 +14,10 @@ Outcome = Literal["completed", "tool_error", "bad_output", "timeout", "budget_ex
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """What a session used. `None` means no source reported it, never zero. `cost_nano` is nano-USD."""
+    """What a session used. `None` means no source reported it, never zero.
+
+    Tokens are those of model calls; `cost_nano`, in nano-USD, is that of all steps.
+    """
 
     steps: int = 0
     llm_calls: int = 0

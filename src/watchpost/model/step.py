@@ -69,6 +69,7 @@ class Reading(msgspec.Struct, frozen=True):
     own_session: str = ""
     agent: str = ""
     workflow: str = ""
+    service: str = ""
     user_id: str = ""
     provider: str = ""
     model: str = ""

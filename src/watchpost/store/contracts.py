@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from watchpost.model.flag import Flag
-from watchpost.model.notice import DeliveryState, Notice
+from watchpost.model.notice import DeliveryState, Due, Notice, Receipt
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import LogLine
@@ -188,23 +188,6 @@ class FlagReader(Protocol):
     def flags_of_traces(self, traces: Sequence[tuple[str, bytes]]) -> list[Flag]:
         """Every flag raised at a span of the given (project, trace id) pairs, withdrawn ones too."""
         ...
-
-
-class Due(msgspec.Struct, frozen=True):
-    """A notice to deliver now; `attempts` counts the tries already made."""
-
-    notice: Notice
-    attempts: int
-
-
-class Receipt(msgspec.Struct, frozen=True):
-    """How one try went. `retry_at_ns` is set only while `state` is waiting."""
-
-    notice_id: str
-    state: DeliveryState
-    detail: str
-    tried_ns: int
-    retry_at_ns: int = 0
 
 
 class Outbox(Protocol):

@@ -1,0 +1,146 @@
+"""The benchmark: `make bench`. Runs every measurement of a table against a server it starts, prints, and writes RESULTS.md.
+
+Nothing is asserted: a number that misses its aim stands beside it. Everything started is stopped, every folder made is removed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from ingest import acknowledgement, cost, kill, throughput
+from lab import FULL, QUICK, USUAL, Lab, Measured, Measurement, Scale
+from peers import MLFLOW, PHOENIX, NotInstalledError, measured, ours
+from process import NotReadyError
+from product import NeverAppliedError
+from report import Result, Results, machine, render
+from stored import Stock, disk, memory, open_sessions, pages, start
+from visible import flag
+
+_BENCH = Path(__file__).parent
+_FAILURES = (
+    NotReadyError,
+    NeverAppliedError,
+    NotInstalledError,
+    OSError,
+    LookupError,
+    ValueError,
+    subprocess.SubprocessError,
+    msgspec.MsgspecError,
+)
+
+
+def table(stock: Stock) -> tuple[Measurement, ...]:
+    """What is measured, in order; the measurements of the stock share it, and `disk` merges it, so it comes last."""
+    return (
+        Measurement(
+            "throughput",
+            "durable ingest, one process, all detectors on",
+            "spans/s",
+            ">= 20,000 spans/s, nothing acknowledged lost",
+            throughput,
+        ),
+        Measurement(
+            "kill", "acknowledged steps after kill -9 under full load", "steps", "none lost, none counted twice", kill
+        ),
+        Measurement(
+            "cost",
+            "CPU per span against the floor (decode, Arrow, insert of the same payload in process)",
+            "times",
+            "<= 2 times",
+            cost,
+        ),
+        Measurement(
+            "acknowledgement",
+            "acknowledgement at 20,000 spans/s while pages are read",
+            "ms",
+            "p99 < 20 ms",
+            acknowledgement,
+        ),
+        Measurement("flag", "span received to flag visible beside 5,000 spans/s", "ms", "p99 < 1 s", flag),
+        Measurement(
+            "memory", "server memory with spans stored", "MiB", "< 1.5 GB at 10 M spans", partial(memory, stock=stock)
+        ),
+        Measurement(
+            "pages", "session page", "ms", "p95 < 200 ms at 1,000 steps; 10,000 usable", partial(pages, stock=stock)
+        ),
+        Measurement("start", "start to ready on an existing folder", "s", "< 3 s", partial(start, stock=stock)),
+        Measurement(
+            "disk", "disk per span of 1.4 kB of attributes, all kept", "B", "<= 250 B", partial(disk, stock=stock)
+        ),
+        Measurement("open", "server memory with open sessions", "MiB", "-", open_sessions),
+        Measurement("watchpost", "Watchpost as the peers are driven", "", "-", ours),
+        Measurement("phoenix", "Phoenix, same load", "", "-", measured(PHOENIX)),
+        Measurement("mlflow", "MLflow, same load", "", "-", measured(MLFLOW)),
+    )
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    asked = arguments()
+    scale: Scale = asked.scale
+    out = _BENCH / "out"
+    out.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=out) as folder:
+        lab = Lab(scale, Path(folder), asked.watchpost)
+        with closing(Stock(lab)) as stock:
+            results = [
+                carried_out(measurement, lab)
+                for measurement in table(stock)
+                if not asked.only or measurement.name in asked.only
+            ]
+    written = Results(asked.date, scale.name, machine(), results)
+    (out / f"{scale.name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(written), indent=2))
+    if not asked.only:
+        (_BENCH / "RESULTS.md").write_text(render(written))
+    return 1 if any(result.measured is None for result in results) else 0
+
+
+def carried_out(measurement: Measurement, lab: Lab) -> Result:
+    """One measurement, printed as it ends; one that fails leaves the others to run."""
+    print(f"{measurement.name}: {measurement.what} ...", flush=True)
+    begun = time.perf_counter()
+    measured_now: Measured | None = None
+    failure = ""
+    try:
+        measured_now = measurement.function(lab)
+    except _FAILURES as error:
+        failure = f"{type(error).__name__}: {error}"[:500]
+    took = time.perf_counter() - begun
+    print(f"  {measured_now.value if measured_now else 'not measured: ' + failure} ({took:.0f} s)", flush=True)
+    for note in measured_now.notes if measured_now else ():
+        print(f"    {note}", flush=True)
+    return Result(measurement.name, measurement.what, measurement.unit, measurement.aim, measured_now, failure, took)
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    sizes = asked.add_mutually_exclusive_group()
+    sizes.add_argument("--quick", dest="scale", action="store_const", const=QUICK, help="a few minutes, small numbers")
+    sizes.add_argument("--full", dest="scale", action="store_const", const=FULL, help="also with 10 M spans stored")
+    asked.add_argument(
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="only this measurement; may be repeated; RESULTS.md is left alone",
+    )
+    asked.add_argument("--date", required=True, help="the date to stand in the results")
+    asked.add_argument(
+        "--watchpost", type=Path, default=Path(sys.executable).with_name("watchpost"), help="the program to measure"
+    )
+    asked.set_defaults(scale=USUAL)
+    return asked.parse_args(given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

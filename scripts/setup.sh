@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Fills .venv with what requirements.lock names, each file checked against its hash, and with the two packages of this tree.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+python="${PYTHON:-python3}"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+  echo "setup: $python is older than Python 3.11; name a newer one: make setup PYTHON=python3.11" >&2
+  exit 1
+}
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable core --editable .

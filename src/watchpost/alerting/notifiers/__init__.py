@@ -1,0 +1,1 @@
+"""One file per kind of channel; each fulfils `watchpost.alerting.notifier.Notifier`."""

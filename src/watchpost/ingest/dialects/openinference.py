@@ -1,0 +1,46 @@
+"""OpenInference, as Arize's instrumentations send it. Source: its semantic conventions and the instrumentations' output."""
+
+from __future__ import annotations
+
+from watchpost.ingest.dialects.dialect import Dialect
+
+DIALECT = Dialect(
+    name="openinference",
+    facts={
+        "kind": ("openinference.span.kind",),
+        "own_session": ("session.id",),
+        "agent": ("agent.name",),
+        "user_id": ("user.id",),
+        "provider": ("llm.provider", "llm.system"),
+        "model": ("llm.model_name", "embedding.model_name"),
+        "tool": ("tool.name",),
+        "call_id": ("tool_call.id",),
+        "input": ("input.value",),
+        "output": ("output.value",),
+        "tool_input": ("input.value",),
+        "tool_output": ("output.value",),
+        "input_tokens": ("llm.token_count.prompt",),
+        "output_tokens": ("llm.token_count.completion",),
+        "cached_tokens": ("llm.token_count.prompt_details.cache_read",),
+        "cache_write_tokens": ("llm.token_count.prompt_details.cache_write",),
+        "reasoning_tokens": ("llm.token_count.completion_details.reasoning",),
+    },
+    kinds={
+        "llm": "llm",
+        "tool": "tool",
+        "agent": "agent",
+        "chain": "chain",
+        "retriever": "retrieval",
+        "reranker": "retrieval",
+        "embedding": "retrieval",
+        "guardrail": "guardrail",
+        "evaluator": "evaluation",
+        "prompt": "chain",
+    },
+    disguises={
+        r"invoke_agent( .*)?": "agent",  # Google ADK: marked as a model call
+        r"\w+\._prepare_chat_with_tools": "chain",  # LlamaIndex: marked as a model call, calls nothing
+        r"FinalAnswerTool": "chain",  # smolagents: how a run returns
+        r"handoff to .*": "handoff",  # OpenAI Agents SDK: marked as a tool call
+    },
+)

@@ -1,0 +1,254 @@
+"""Span to Reading: what a span says, in the one vocabulary, whatever convention it was sent in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import cast
+
+import msgspec
+
+from watchpost.ingest.dialects import DIALECTS
+from watchpost.model.step import Reading, SpanKind, Status, Tokens
+from watchpost.model.telemetry import Attributes, Parcel, Span
+
+NAME_LENGTH = 256
+"""Longest text, in characters, kept in a field that names something; longer text stays whole in `rest` and is cut here."""
+
+ENDED = 1 << 63
+MAX_TOKENS = 2**32 - 1
+
+CONTROL_FLOW = frozenset({"ParentCommand", "GraphInterrupt", "GraphBubbleUp"})
+"""Exceptions by which LangGraph hands over or waits for a person: no errors."""
+
+HANDOFF_TOOL = re.compile(
+    r"(transfer|hand_?off)_(back_)?to_\w+|handoff|delegate[_ ](work|task)[_ ]to[_ ]\w+", re.IGNORECASE
+)
+"""Names of the tools by which frameworks let a model hand its task to another agent."""
+
+_DISGUISES = tuple((re.compile(name), kind) for dialect in DIALECTS for name, kind in dialect.disguises.items())
+
+# attribute key -> ((fact, rank), ...): an OpenInference `input.value` serves a model call and a tool call alike
+_SLOTS: dict[str, tuple[tuple[str, int], ...]] = {}
+_KINDS: dict[str, Mapping[str, SpanKind]] = {}
+_IMPLIES: tuple[tuple[str, SpanKind], ...] = tuple(
+    (key, kind) for dialect in DIALECTS for key, kind in dialect.implies.items()
+)
+
+
+def _fill_slots() -> None:
+    rank = 0
+    for dialect in DIALECTS:
+        for fact, keys in dialect.facts.items():
+            for key in keys:
+                rank += 1
+                if fact == "kind":
+                    _KINDS[key] = dialect.kinds
+                elif all(known != fact for known, _ in _SLOTS.get(key, ())):
+                    _SLOTS[key] = (*_SLOTS.get(key, ()), (fact, rank))
+
+
+_fill_slots()
+
+_TOKEN_FACTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+class Reader:
+    """Reads the spans of one parcel; the resource they share is encoded once."""
+
+    def __init__(self, parcel: Parcel, received_ns: int, seq: int) -> None:
+        self._project = parcel.project
+        self._received_ns = received_ns
+        self._seq = seq
+        self._service = _name(parcel.resource.get("service.name"))
+        self._scope = parcel.scope
+        self._resource = msgspec.Raw(msgspec.json.encode(parcel.resource))
+
+    def read(self, span: Span) -> Reading:
+        """One span. Its attributes may hold anything: what does not fit a fact stays in `rest`."""
+        facts = _Facts(span.attributes)
+        tool = facts.name("tool")
+        kind, tool = _kind(facts.kind, span.name, tool)
+        called = kind == "tool"
+        agent = facts.name("agent")
+        if kind == "agent" and not agent:
+            agent = span.name[:NAME_LENGTH]
+        status, error_type = _status(span, facts)
+        return Reading(
+            self._project,
+            span.trace_id,
+            span.span_id,
+            span.parent_id,
+            (ENDED if span.end_ns else 0) | self._seq,
+            self._received_ns,
+            span.start_ns,
+            span.end_ns,
+            kind,
+            span.name[:NAME_LENGTH],
+            status,
+            _real_session(facts.name("own_session")),
+            agent,
+            facts.name("workflow"),
+            self._service,
+            facts.name("user_id"),
+            facts.name("provider"),
+            facts.name("model"),
+            tool,
+            facts.name("call_id"),
+            facts.name("response_id"),
+            error_type,
+            Tokens(*[facts.count(fact) for fact in _TOKEN_FACTS]),
+            None,
+            facts.text("tool_input" if called else "input", "input"),
+            facts.text("tool_output" if called else "output", "output"),
+            self._rest(span, facts.used),
+            ",".join(facts.refs),
+        )
+
+    def _rest(self, span: Span, used: set[str]) -> str:
+        attributes = span.attributes
+        rest: dict[str, object] = {
+            "attributes": {key: attributes[key] for key in attributes if key not in used},
+            "resource": self._resource,
+        }
+        if self._scope:
+            rest["scope"] = self._scope
+        if span.kind:
+            rest["kind"] = span.kind
+        if span.status:
+            rest["status"] = span.status
+        if span.status_message:
+            rest["status_message"] = span.status_message
+        if len(span.name) > NAME_LENGTH:
+            rest["name"] = span.name
+        if span.events:
+            rest["events"] = [[e.time_ns, e.name, e.attributes] for e in span.events]
+        if span.links:
+            rest["links"] = [[k.trace_id.hex(), k.span_id.hex(), k.attributes] for k in span.links]
+        return msgspec.json.encode(rest).decode()
+
+
+class _Facts:
+    """What the attributes of one span say, each fact from the most preferred attribute that carries it.
+
+    `used` are the attributes that went whole into a field, `refs` which field each went into.
+    """
+
+    __slots__ = ("_found", "kind", "refs", "used")
+
+    def __init__(self, attributes: Attributes) -> None:
+        self._found: dict[str, tuple[int, str, object]] = {}
+        self.kind = ""
+        self.refs: list[str] = []
+        self.used: set[str] = set()
+        found = self._found
+        for key, value in attributes.items():
+            slots = _SLOTS.get(key)
+            if slots is not None:
+                for fact, rank in slots:
+                    best = found.get(fact)
+                    if best is None or rank < best[0]:
+                        found[fact] = (rank, key, value)
+            elif key in _KINDS and isinstance(value, str) and not self.kind:
+                self.kind = _KINDS[key].get(value.lower(), "")
+        if not self.kind:
+            self.kind = next((kind for key, kind in _IMPLIES if key in attributes), "chain")
+
+    def name(self, fact: str) -> str:
+        slot = self._found.get(fact)
+        if slot is None:
+            return ""
+        text = _name(slot[2])
+        if text == slot[2]:
+            self._use(fact, slot[1])
+        return text
+
+    def text(self, fact: str, field: str) -> str:
+        slot = self._found.get(fact)
+        if slot is None:
+            return ""
+        value = slot[2]
+        if isinstance(value, str):
+            self._use(field, slot[1])
+            return value
+        return msgspec.json.encode(value).decode()
+
+    def count(self, fact: str) -> int | None:
+        slot = self._found.get(fact)
+        if slot is None:
+            return None
+        count = _count(slot[2])
+        if count is not None and count is slot[2]:
+            self._use(fact, slot[1])
+        return count
+
+    def _use(self, field: str, key: str) -> None:
+        self.refs.append(f"{field}={key}")
+        self.used.add(key)
+
+
+def _kind(said: str, name: str, tool: str) -> tuple[str, str]:
+    """What a span is, whatever it says of itself, and the tool it calls."""
+    if said in {"llm", "tool"}:
+        said = next((real for pattern, real in _DISGUISES if pattern.fullmatch(name)), said)
+    if said == "tool":
+        tool = tool or name[:NAME_LENGTH]
+        if HANDOFF_TOOL.fullmatch(tool):
+            return "handoff", tool
+    return said, tool
+
+
+def _name(value: object) -> str:
+    if isinstance(value, str):
+        return value[:NAME_LENGTH]
+    return "" if value is None or isinstance(value, (list, dict, bytes)) else str(value)[:NAME_LENGTH]
+
+
+def _real_session(value: str) -> str:
+    """A provider's response id stands where a conversation id should in some frameworks; it changes with every call."""
+    return "" if value.startswith("resp_") else value
+
+
+def _status(span: Span, facts: _Facts) -> tuple[Status, str]:
+    """How the span stands, and the type of its error if it is one."""
+    error_type = facts.name("error_type") or _exception_type(span)
+    failed = span.status == 2 or (bool(error_type) and span.status != 1)
+    if failed and error_type.rpartition(".")[2] not in CONTROL_FLOW:
+        return "error", error_type
+    return ("ok" if span.end_ns else "running"), error_type
+
+
+def _exception_type(span: Span) -> str:
+    for event in reversed(span.events):
+        if event.name == "exception":
+            return _name(event.attributes.get("exception.type"))
+    return ""
+
+
+def _count(value: object) -> int | None:
+    """A token count: a whole number from 0, also as text or as a float without a fraction; anything else is not reported."""
+    if (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 10) or (
+        isinstance(value, float) and value.is_integer()
+    ):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKENS:
+        return None
+    return value
+
+
+def raw_attributes(reading: Reading) -> Attributes:
+    """The attributes of the span as received: those in `rest` and those that became fields."""
+    rest = msgspec.json.decode(reading.rest, type=dict[str, object])
+    attributes = cast("Attributes", rest.get("attributes", {}))
+    for ref in filter(None, reading.refs.split(",")):
+        field, _, key = ref.partition("=")
+        attributes[key] = _field(reading, field)
+    return attributes
+
+
+def _field(reading: Reading, field: str) -> object:
+    match field.removesuffix("_tokens"):
+        case "input" | "output" | "cached" | "cache_write" | "reasoning" as name if field.endswith("_tokens"):
+            return cast("object", getattr(reading.tokens, name))
+        case _:
+            return cast("object", getattr(reading, field))

@@ -1,0 +1,184 @@
+"""The product on one page.
+
+accept(request)    decode, redact, append to the log, acknowledge         returning means durable
+react(batch)       in log order: sessions, steps, flags, rules, notices   decides only
+apply(reaction)    telemetry, then flags, notices and cursor at once      safe twice
+perform(outbox)    deliver notices                                        from the durable outbox, until each is settled
+
+A batch has a number, an end and a time, and these are in the log before anything of it is applied: after a crash `react` takes the
+same batches again from the cursor on, and writing a batch again leaves one copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import msgspec
+
+from watchpost.ingest import otlp
+from watchpost.ingest.items import Limits
+from watchpost.ingest.redact import Redactor
+from watchpost.ingest.request import Accepted, OtlpRequest, OverloadedError
+from watchpost.log.faults import LogBusyError, LogClosedError, LogFullError, LogWriteError
+from watchpost.log.log import Log
+from watchpost.log.record import BATCH_BOUNDARY, DELIVERY, Appended
+from watchpost.model.telemetry import Delivery
+from watchpost.runtime.backlog import Backlog
+from watchpost.runtime.react import Reaction, Reactor
+from watchpost.runtime.supervisor import Supervisor
+from watchpost.runtime.tally import FlowTally
+from watchpost.store.contracts import StateWriter, TelemetryWriter
+
+RETRY_AFTER_S = 5
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How the flow breathes: time between batches, bytes a batch may hold, bytes the log may run ahead, bytes folds may hold."""
+
+    batch_s: float = 0.5
+    batch_bytes: int = 64 << 20
+    lag_bytes: int = 256 << 20
+    fold_bytes: int = 256 << 20
+
+
+class Boundary(msgspec.Struct, frozen=True, array_like=True):
+    """The end of a batch, as the log keeps it: its number, its last delivery and its time."""
+
+    number: int
+    upto: int
+    now_ns: int
+
+
+class Flow:
+    """From a request to everything that follows from it. One thread reacts, one applies; any number accept."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        backlog: Backlog,
+        redactor: Redactor,
+        reactor: Reactor,
+        telemetry: TelemetryWriter,
+        state: StateWriter,
+        now_ns: Callable[[], int],
+        nudge: Callable[[], None],
+        limits: Limits,
+        pace: Pace,
+    ) -> None:
+        self._log = log
+        self._backlog = backlog
+        self._redactor = redactor
+        self._reactor = reactor
+        self._telemetry = telemetry
+        self._state = state
+        self._now_ns = now_ns
+        self._nudge = nudge
+        self._limits = limits
+        self._pace = pace
+        self._decoding = ThreadPoolExecutor(2, "decode")
+        self._applying = ThreadPoolExecutor(1, "apply")
+        self._cursor = state.cursor()
+        self._number, self._seq = self._cursor.batch, self._cursor.seq
+        self._applied = self._number
+        self.supervisor = Supervisor()
+        self.tally = FlowTally()
+
+    async def accept(self, request: OtlpRequest) -> Accepted:
+        """Make a request durable, or raise `RefusedError`, or `OverloadedError` where the same may succeed later."""
+        if self._backlog.bytes > self._pace.lag_bytes:
+            raise OverloadedError("more is waiting to be processed than the configured limit", RETRY_AFTER_S)
+        loop = asyncio.get_running_loop()
+        decoded, delivery, payload = await loop.run_in_executor(self._decoding, self._prepare, request)
+        if delivery.parcels:
+            try:
+                await asyncio.wrap_future(self._log.append(DELIVERY, payload, delivery))
+            except (LogBusyError, LogFullError, LogWriteError, LogClosedError) as error:
+                raise OverloadedError(str(error), RETRY_AFTER_S) from error
+        self.tally.accept(decoded, request.signal)
+        return Accepted(decoded.rejected, decoded.reasons)
+
+    def _prepare(self, request: OtlpRequest) -> tuple[otlp.Decoded, Delivery, bytes]:
+        decoded = otlp.decode(request, self._limits)
+        parcels = tuple(parcel for parcel in decoded.parcels if parcel.spans or parcel.logs)
+        delivery = self._redactor.delivery(Delivery(self._now_ns(), parcels))
+        return decoded, delivery, msgspec.msgpack.encode(delivery) if parcels else b""
+
+    def run(self) -> None:
+        """React and apply until `stop`: first what the log holds from before, then what comes in."""
+        with self.supervisor.watching("react"):
+            self._replay()
+            self.supervisor.ready = True
+            applying: Future[None] | None = None
+            while not self.supervisor.stopping.wait(self._pace.batch_s):
+                if (reaction := self._react_to_waiting()) is not None:
+                    if applying is not None:
+                        applying.result()
+                    applying = self._applying.submit(self._apply, reaction)
+                    self._reactor.evict(self._pace.fold_bytes, self._applied)
+            if applying is not None:
+                applying.result()
+
+    def stop(self) -> None:
+        """Let `run` return once the batch in hand is applied. What waits stays in the log and is taken up at the next start."""
+        self.supervisor.stopping.set()
+        self._backlog.put(())
+
+    def close(self) -> None:
+        """After `run` returned: let go of the threads and the log."""
+        self._decoding.shutdown()
+        self._applying.shutdown()
+        self._log.close()
+
+    def _react_to_waiting(self) -> Reaction | None:
+        deliveries = self._backlog.take(self._pace.batch_bytes)
+        now_ns = self._now_ns()
+        if not deliveries and not self._reactor.is_ripe(now_ns):
+            return None
+        boundary = Boundary(self._number + 1, deliveries[-1][0] if deliveries else self._seq, now_ns)
+        payload = msgspec.msgpack.encode(boundary)
+        self.supervisor.insist("log", lambda: self._log.append(BATCH_BOUNDARY, payload).result())
+        return self._react(boundary, deliveries)
+
+    def _react(self, boundary: Boundary, deliveries: Sequence[tuple[int, Delivery]]) -> Reaction:
+        self._number, self._seq = boundary.number, boundary.upto
+        return self._reactor.react(boundary.number, deliveries, boundary.now_ns)
+
+    def _apply(self, reaction: Reaction) -> None:
+        started_ns = self._now_ns()
+        self.supervisor.insist("telemetry store", lambda: self._telemetry.write(reaction.telemetry))
+        self.supervisor.insist("state store", lambda: self._state.commit(reaction.state))
+        cursor = reaction.state.cursor
+        self._applied = cursor.batch
+        self._backlog.applied(cursor.seq)
+        self.tally.apply(self._now_ns() - started_ns)
+        if reaction.state.notices:
+            self._nudge()
+        self.supervisor.insist("log", lambda: self._log.release(cursor.seq))
+
+    def _replay(self) -> None:
+        """Take what the log holds beyond the cursor: batches that were cut as they were cut, the rest as if it came in now."""
+        boundaries = deque(
+            boundary
+            for record in self._log.read(self._cursor.seq)
+            if record.kind == BATCH_BOUNDARY
+            and (boundary := msgspec.msgpack.decode(record.payload, type=Boundary)).number > self._number
+        )
+        batch: list[tuple[int, Delivery]] = []
+        for record in self._log.read(self._cursor.seq):
+            if record.kind != DELIVERY:
+                continue
+            while boundaries and record.seq > boundaries[0].upto:
+                self._apply(self._react(boundaries.popleft(), batch))
+                batch = []
+            delivery = msgspec.msgpack.decode(record.payload, type=Delivery)
+            if boundaries:
+                batch.append((record.seq, delivery))
+            else:
+                self._backlog.put([Appended(record.seq, DELIVERY, len(record.payload), delivery)])
+        for boundary in boundaries:
+            self._apply(self._react(boundary, batch))
+            batch = []

@@ -1,0 +1,47 @@
+"""Sessions that left memory come back from the store, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from watchpost.model.flag import Flag
+from watchpost.model.step import Reading
+from watchpost.session.sessions import Sessions, TraceRef
+from watchpost.session.timers import SessionRef
+from watchpost.store.contracts import FoldSource
+
+_SEQ = (1 << 63) - 1
+
+
+class FlagSource(Protocol):
+    """Where flags raised earlier are found."""
+
+    def flags_of_traces(self, traces: Sequence[TraceRef]) -> list[Flag]:
+        """Every flag raised at a span of these traces."""
+        ...
+
+
+def restore(
+    sessions: Sessions, readings: Sequence[Reading], ripe: Iterable[SessionRef], source: FoldSource, visible_seq: int
+) -> list[TraceRef]:
+    """Hold every trace and session that these readings touch and those that are ripe; the traces that were found.
+
+    What the store has beyond log sequence `visible_seq` is overlooked: it is from a batch that a crash cut short and that is
+    about to be folded again. A trace stands in the session that its visible spans say, so half-written memberships,
+    which only tell where to look, do no harm.
+    """
+    found: list[TraceRef] = []
+    traces = sessions.unknown((r.project, r.trace_id) for r in readings)
+    wanted = list({*sessions.wanted(readings), *ripe})
+    while traces or wanted:
+        members = source.members_of_traces(traces) if traces else []
+        members += source.members_of_sessions(wanted) if wanted else []
+        known = sessions.unknown((m.project, m.trace_id) for m in members)
+        stored = source.readings(known) if known else []
+        sessions.load(sessions.unknown([*traces, *known]), wanted, [r for r in stored if r.ver & _SEQ <= visible_seq])
+        found += known
+        traces = []
+        wanted = sessions.wanted(readings)
+    sessions.restored()
+    return found

@@ -1,0 +1,145 @@
+"""Settings: `watchpost.toml`, then `WATCHPOST_*`, then the command line. Read once, checked, handed down in pieces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+CONFIG_FILE = Path("watchpost.toml")
+
+_Seconds = Annotated[float, Field(gt=0)]
+_Mebibytes = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=1)]
+_Port = Annotated[int, Field(ge=0, le=65535)]
+_Severity = Literal["critical", "high", "error", "warning", "info"]
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used. The message names each one and what is wrong with it."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IngestSettings(_Section):
+    """What one request may hold."""
+
+    body_mib: _Mebibytes = 16
+    decompressed_mib: _Mebibytes = 64
+    items: _Count = 100_000
+    attributes: _Count = 1024
+
+
+class FlowSettings(_Section):
+    """How the flow breathes and how much it holds."""
+
+    batch_seconds: _Seconds = 0.5
+    lag_mib: _Mebibytes = 256
+    fold_mib: _Mebibytes = 256
+
+
+class SessionSettings(_Section):
+    """When a session counts as over."""
+
+    quiet_seconds: _Seconds = 30
+    idle_seconds: _Seconds = 600
+
+
+class LoopSection(_Section):
+    """When repetition is a loop."""
+
+    alike: Annotated[float, Field(gt=0, le=1)] = 0.90
+    repeats: Annotated[int, Field(ge=0)] = 2
+    cycle_rounds: Annotated[int, Field(ge=0)] = 2
+    unchanged: Annotated[int, Field(ge=0)] = 2
+    calls_per_turn: Annotated[int, Field(ge=0)] = 0
+    turns: Annotated[int, Field(ge=0)] = 25
+    polling: dict[str, int] = {}
+
+
+class RedactionSection(_Section):
+    """What is replaced by a pseudonym before anything is stored."""
+
+    enabled: bool = True
+    patterns: dict[str, str] = {}
+    fields: tuple[str, ...] = ()
+    allowed_fields: tuple[str, ...] = ()
+    id_formats: tuple[str, ...] = ()
+
+
+class RuleSection(_Section):
+    """Who is told about which flags."""
+
+    name: str
+    severity: _Severity = "warning"
+    kinds: tuple[str, ...] = ()
+    channels: tuple[str, ...]
+    owner: str = ""
+    runbook: str = ""
+    service: str = ""
+
+
+class WebhookSection(_Section):
+    """Where a channel's notices go, and the secrets that sign them: the current one and, in a rotation, the one before."""
+
+    url: str
+    secrets: tuple[str, ...]
+    allow_private: bool = False
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WATCHPOST_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+    )
+
+    data: Path = Path("watchpost-data")
+    host: str = "127.0.0.1"
+    port: _Port = 8484
+    grpc_port: _Port = 4317
+    telemetry: str = ""
+    state: str = ""
+    ingest: IngestSettings = IngestSettings()
+    flow: FlowSettings = FlowSettings()
+    session: SessionSettings = SessionSettings()
+    loop: LoopSection = LoopSection()
+    redaction: RedactionSection = RedactionSection()
+    rules: tuple[RuleSection, ...] = ()
+    webhooks: dict[str, WebhookSection] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The command line beats the environment, the environment beats the file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, CONFIG_FILE)
+
+
+def read_settings(**given: object) -> Settings:
+    """Read all settings once; `given` are those of the command line. Raises `SettingsError`."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise SettingsError("; ".join(faults)) from error
+    except ValueError as error:
+        raise SettingsError(f"{CONFIG_FILE}: {error}") from error

@@ -1,0 +1,68 @@
+"""The one place that expects anything to fail: it says what failed, tries again where that helps, and stops where it does not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import structlog
+
+_Result = TypeVar("_Result")
+
+RETRY_S = 1.0
+
+_log = structlog.get_logger("watchpost")
+
+
+class StoppedError(Exception):
+    """The process stops while something still fails; it is taken up again from the log."""
+
+
+class Supervisor:
+    """Whether the flow is ready, what is failing, and whether it is to stop."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.ready = False
+        self._failing: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def unready(self) -> str | None:
+        """Why the flow does not work, in a sentence; None if it does."""
+        with self._lock:
+            if self._failing:
+                return "; ".join(f"{what}: {why}" for what, why in sorted(self._failing.items()))
+        return None if self.ready else "starting: what the log holds is being taken up"
+
+    def insist(self, what: str, action: Callable[[], _Result]) -> _Result:
+        """Do it, again and again until it succeeds; raises `StoppedError` if it still fails when the process stops."""
+        while True:
+            try:
+                result = action()
+            except Exception as error:
+                self._fails(what, error)
+                if self.stopping.wait(RETRY_S):
+                    raise StoppedError(what) from error
+            else:
+                with self._lock:
+                    self._failing.pop(what, None)
+                return result
+
+    @contextmanager
+    def watching(self, what: str) -> Iterator[None]:
+        """Let nothing escape from a thread unseen: what ends it is said, and keeps the process unready."""
+        try:
+            yield
+        except StoppedError:
+            return
+        except Exception as error:  # noqa: BLE001 - a defect in deciding must be seen, not kill the thread in silence
+            self._fails(what, error)
+
+    def _fails(self, what: str, error: Exception) -> None:
+        with self._lock:
+            first = what not in self._failing
+            self._failing[what] = f"{type(error).__name__}: {error}"
+        if first:
+            _log.error("failing", what=what, exc_info=error)

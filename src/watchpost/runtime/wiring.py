@@ -1,0 +1,191 @@
+"""Putting the parts together, once, from settings."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from watchpost.alerting.delivery import Deliverer
+from watchpost.alerting.egress import SystemResolver
+from watchpost.alerting.notifiers.webhook import Webhook
+from watchpost.detect.loop import LoopDetector, LoopSettings
+from watchpost.detect.run import DetectorFactory
+from watchpost.ingest.items import Limits
+from watchpost.ingest.redact import RedactionSettings, Redactor, UserPattern
+from watchpost.log.log import Log
+from watchpost.log.record import LogLimits
+from watchpost.rules.flag_rules import FlagRule, FlagRules, RuleError
+from watchpost.runtime.backlog import Backlog
+from watchpost.runtime.clock import now_ns
+from watchpost.runtime.flow import Flow, Pace
+from watchpost.runtime.react import Reactor
+from watchpost.runtime.settings import Settings, SettingsError
+from watchpost.session.session import Quiet
+from watchpost.session.sessions import Sessions
+from watchpost.store.engines.clickhouse import ClickHouse
+from watchpost.store.engines.sql import SqlState
+from watchpost.store.folder import DataFolder
+
+_MIB = 1 << 20
+_NS = 10**9
+
+
+class LogBehindError(Exception):
+    """The log ends before what the stores have already taken from it, as after a restore of only one of them."""
+
+    def __init__(self, folder: Path, last: int, applied: int) -> None:
+        super().__init__(
+            f"{folder} ends at record {last}, but record {applied} is applied already: restore log and stores together"
+        )
+
+
+class Bell:
+    """Wakes the deliverers from any thread, once their event loop is known."""
+
+    def __init__(self, deliverers: Sequence[Deliverer]) -> None:
+        self._deliverers = deliverers
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def hang(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let `ring` reach this loop from now on."""
+        self._loop = loop
+
+    def ring(self) -> None:
+        """There are new notices."""
+        if self._loop is not None:
+            for deliverer in self._deliverers:
+                self._loop.call_soon_threadsafe(deliverer.nudge)
+
+
+class Stores(msgspec.Struct, frozen=True):
+    """The open data folder and both stores."""
+
+    folder: DataFolder
+    telemetry: ClickHouse
+    state: SqlState
+
+
+class Watchpost(msgspec.Struct, frozen=True):
+    """One whole Watchpost, not yet running."""
+
+    stores: Stores
+    flow: Flow
+    backlog: Backlog
+    sessions: Sessions
+    deliverers: tuple[Deliverer, ...]
+    bell: Bell
+
+
+@contextmanager
+def open_stores(settings: Settings) -> Iterator[Stores]:
+    """Hold the data folder and both stores; raises what `DataFolder.open` and the engines raise."""
+    program = version("watchpost")
+    with ExitStack() as opened:
+        folder = DataFolder.open(settings.data)
+        opened.callback(folder.close)
+        dsn = settings.telemetry or f"chdb://{folder.telemetry}"
+        telemetry = ClickHouse.open(dsn, folder.tmp, program)
+        opened.callback(telemetry.close)
+        state = SqlState.open(settings.state or f"sqlite:///{folder.state}", program)
+        opened.callback(state.close)
+        yield Stores(folder, telemetry, state)
+
+
+def assemble(settings: Settings, stores: Stores) -> Watchpost:
+    """Build everything that runs on the stores. Raises `SettingsError` for rules and channels that cannot work."""
+    backlog = Backlog()
+    cursor = stores.state.cursor()
+    log = Log.open(
+        stores.folder.log,
+        LogLimits(max_record_bytes=4 * settings.ingest.decompressed_mib * _MIB),
+        first_seq=cursor.seq + 1,
+        on_durable=backlog.put,
+    )
+    if log.next_seq <= cursor.seq:
+        log.close()
+        raise LogBehindError(stores.folder.log, log.next_seq - 1, cursor.seq)
+    sessions = Sessions(
+        Quiet(round(settings.session.quiet_seconds * _NS), round(settings.session.idle_seconds * _NS))
+    )
+    for summary in stores.telemetry.open_sessions():
+        sessions.wake(summary)
+    deliverers = _deliverers(settings, stores)
+    bell = Bell(deliverers)
+    flow = Flow(
+        log=log,
+        backlog=backlog,
+        redactor=_redactor(settings, stores.folder.key),
+        reactor=Reactor(
+            sessions,
+            detectors=_detectors(settings),
+            rules=_rules(settings),
+            source=stores.telemetry,
+            flags=stores.state,
+            seq=cursor.seq,
+        ),
+        telemetry=stores.telemetry,
+        state=stores.state,
+        now_ns=now_ns,
+        nudge=bell.ring,
+        limits=Limits(
+            settings.ingest.body_mib * _MIB,
+            settings.ingest.decompressed_mib * _MIB,
+            settings.ingest.items,
+            settings.ingest.attributes,
+        ),
+        pace=Pace(
+            settings.flow.batch_seconds, 64 * _MIB, settings.flow.lag_mib * _MIB, settings.flow.fold_mib * _MIB
+        ),
+    )
+    return Watchpost(stores, flow, backlog, sessions, deliverers, bell)
+
+
+def _detectors(settings: Settings) -> tuple[DetectorFactory, ...]:
+    loop = LoopSettings(**settings.loop.model_dump())
+    return (lambda: LoopDetector(loop),)
+
+
+def _redactor(settings: Settings, key: bytes) -> Redactor:
+    section = settings.redaction
+    return Redactor(RedactionSettings(), key)
+
+
+def _rules(settings: Settings) -> FlagRules:
+    try:
+        rules = FlagRules(FlagRule(**rule.model_dump()) for rule in settings.rules)
+    except RuleError as error:
+        raise SettingsError(str(error)) from error
+    if unknown := rules.channels - settings.webhooks.keys():
+        raise SettingsError(f"rules: channel {sorted(unknown)[0]} is not among the webhooks")
+    return rules
+
+
+def _deliverers(settings: Settings, stores: Stores) -> tuple[Deliverer, ...]:
+    tls, resolve = ssl.create_default_context(), SystemResolver()
+    try:
+        return tuple(
+            Deliverer(
+                channel,
+                Webhook(
+                    hook.url,
+                    hook.secrets,
+                    resolve=resolve,
+                    now_ns=now_ns,
+                    tls=tls,
+                    allow_private=hook.allow_private,
+                ),
+                stores.state,
+                now_ns=now_ns,
+                jitter=random.random,
+            )
+            for channel, hook in settings.webhooks.items()
+        )
+    except ValueError as error:
+        raise SettingsError(f"webhooks: {error}") from error

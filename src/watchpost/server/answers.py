@@ -1,0 +1,226 @@
+"""The JSON that the API and the CLI answer, as structs whose field names are the contract, and how values become them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from watchpost.ingest.read import raw_attributes
+from watchpost.model.flag import Flag, FlagState, Severity
+from watchpost.model.session import Outcome, State, Summary, Totals
+from watchpost.model.step import Reading
+from watchpost.model.telemetry import LogLine
+from watchpost.store.contracts import StepRow
+
+SpanRef = tuple[bytes, bytes]
+"""(trace id, span id)."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class FlagAnswer(msgspec.Struct, frozen=True):
+    """One flag. `step` is the step's number at the moment of the answer, null for a span that is not counted as a step."""
+
+    id: str
+    kind: str
+    step_id: str
+    trace_id: str
+    step: int | None
+    severity: Severity
+    state: FlagState
+    summary: str
+    evidence: dict[str, object]
+
+
+class TotalsAnswer(msgspec.Struct, frozen=True):
+    """What a session used; null where no source reported it. `cost_usd` is a decimal string."""
+
+    steps: int
+    llm_calls: int
+    tool_calls: int
+    tool_errors: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
+    cost_usd: str | None
+
+
+class SessionAnswer(msgspec.Struct, frozen=True):
+    """One session. `ended_at` is null until it ended; times are ISO 8601 in UTC with microseconds, null where unknown."""
+
+    key: str
+    session_id: str
+    project: str
+    workflow: str
+    user_id: str
+    state: State
+    outcome: Outcome | None
+    revision: int
+    started_at: str | None
+    ended_at: str | None
+    totals: TotalsAnswer
+    flags: list[FlagAnswer]
+
+
+class SessionsAnswer(msgspec.Struct, frozen=True):
+    """A page of sessions, latest activity first; `next` is the cursor of the following page, null at the end."""
+
+    sessions: list[SessionAnswer]
+    next: str | None
+
+
+class StepAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One step. `duration_ms` is null while it runs; empty text means that the source did not say."""
+
+    step_id: str
+    trace_id: str
+    parent_id: str | None
+    number: int
+    kind: str
+    name: str
+    agent: str
+    model: str
+    tool: str
+    status: str
+    error_type: str
+    started_at: str | None
+    duration_ms: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: str | None
+    flags: list[FlagAnswer]
+
+
+class StepsAnswer(msgspec.Struct, frozen=True):
+    """A page of steps in order; `next` is the `after` of the following page, null at the end."""
+
+    steps: list[StepAnswer]
+    next: int | None
+
+
+class LogAnswer(msgspec.Struct, frozen=True):
+    """One log line of a step; `severity` is OTLP's SeverityNumber."""
+
+    time: str | None
+    severity: int
+    event_name: str
+    body: object
+    attributes: dict[str, object]
+
+
+class StepDetailAnswer(StepAnswer, frozen=True, kw_only=True):
+    """One step with what it carried.
+
+    `attributes` are the span's own, by the names they were received with; `span` is the rest of it: resource, scope, kind,
+    status, status_message, events, links, where it had them.
+    """
+
+    input: str
+    output: str
+    attributes: dict[str, object]
+    span: dict[str, object]
+    logs: list[LogAnswer]
+
+
+def usd(nano: int | None) -> str | None:
+    """Nano-USD as an exact decimal string without needless zeros."""
+    if nano is None:
+        return None
+    whole, part = divmod(abs(nano), 10**9)
+    sign = "-" if nano < 0 else ""
+    return f"{sign}{whole}.{part:09d}".rstrip("0").rstrip(".")
+
+
+def moment(ns: int) -> str | None:
+    """Unix nanoseconds as ISO 8601 in UTC with microseconds and a Z; None for 0, which is how an unset time arrives."""
+    if not ns:
+        return None
+    return (_EPOCH + timedelta(microseconds=ns // 1000)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def flag_answer(flag: Flag, number: int | None) -> FlagAnswer:
+    """A flag, with the number of its step."""
+    return FlagAnswer(
+        id=flag.id,
+        kind=flag.kind,
+        step_id=flag.span_id.hex(),
+        trace_id=flag.trace_id.hex(),
+        step=number,
+        severity=flag.severity,
+        state=flag.state,
+        summary=flag.summary,
+        evidence=flag.evidence,
+    )
+
+
+def totals_answer(totals: Totals) -> TotalsAnswer:
+    """Totals, with money as text."""
+    return TotalsAnswer(
+        steps=totals.steps,
+        llm_calls=totals.llm_calls,
+        tool_calls=totals.tool_calls,
+        tool_errors=totals.tool_errors,
+        input_tokens=totals.input_tokens,
+        output_tokens=totals.output_tokens,
+        cached_tokens=totals.cached_tokens,
+        reasoning_tokens=totals.reasoning_tokens,
+        cost_usd=usd(totals.cost_nano),
+    )
+
+
+def session_answer(summary: Summary, flags: Sequence[FlagAnswer]) -> SessionAnswer:
+    """A session with its flags."""
+    return SessionAnswer(
+        key=summary.key,
+        session_id=summary.session_id,
+        project=summary.project,
+        workflow=summary.workflow,
+        user_id=summary.user_id,
+        state=summary.state,
+        outcome=summary.outcome,
+        revision=summary.revision,
+        started_at=moment(summary.started_ns),
+        ended_at=moment(summary.ended_ns) if summary.state == "ended" else None,
+        totals=totals_answer(summary.totals),
+        flags=list(flags),
+    )
+
+
+def step_answer(row: StepRow, flags: Mapping[SpanRef, Sequence[FlagAnswer]]) -> StepAnswer:
+    """A step with the flags that stand at it."""
+    step = row.step
+    return StepAnswer(
+        step_id=step.span_id.hex(),
+        trace_id=step.trace_id.hex(),
+        parent_id=step.parent_id.hex() if any(step.parent_id) else None,
+        number=row.number,
+        kind=step.kind,
+        name=step.name,
+        agent=step.agent,
+        model=step.model,
+        tool=step.tool,
+        status=step.status,
+        error_type=step.error_type,
+        started_at=moment(step.start_ns),
+        duration_ms=None if step.dur_us is None else step.dur_us / 1000,
+        input_tokens=step.in_tok,
+        output_tokens=step.out_tok,
+        cost_usd=usd(step.cost_nano),
+        flags=list(flags.get((step.trace_id, step.span_id), ())),
+    )
+
+
+def detail_answer(step: StepAnswer, reading: Reading, logs: Sequence[LogLine]) -> StepDetailAnswer:
+    """A step with what its span carried."""
+    rest = msgspec.json.decode(reading.rest, type=dict[str, object])
+    return StepDetailAnswer(
+        **{name: getattr(step, name) for name in StepAnswer.__struct_fields__},
+        input=reading.input,
+        output=reading.output,
+        attributes=raw_attributes(reading),
+        span={name: value for name, value in rest.items() if name != "attributes"},
+        logs=[LogAnswer(moment(x.time_ns), x.severity, x.event_name, x.body, x.attributes) for x in logs],
+    )

@@ -1,0 +1,124 @@
+"""The JSON API for sessions and steps."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query
+from starlette.responses import Response
+
+from watchpost.model.session import Outcome
+from watchpost.query.sessions import SessionFilter
+from watchpost.server.answers import SessionAnswer, SessionsAnswer, StepDetailAnswer, StepsAnswer
+from watchpost.server.archive import Archive, read_cursor
+from watchpost.server.problem import MEDIA_TYPE, Problem
+
+_Schemas = dict[str, dict[str, object]]
+
+_ANSWERS = (SessionsAnswer, SessionAnswer, StepsAnswer, StepDetailAnswer, Problem)
+_REF = "#/components/schemas/"
+
+Text = Annotated[str, Query(max_length=1024)]
+Cursor = Annotated[str, Query(max_length=256, description="`next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+StepId = Annotated[str, Path(description="The span id of the step, 16 hexadecimal digits")]
+TraceId = Annotated[
+    str, Query(max_length=64, description="Needed only where two traces of the session share the step id")
+]
+After = Annotated[int, Query(ge=0, le=2**31, description="The number of the last step already read")]
+
+
+class JsonResponse(Response):
+    """An answer struct as JSON."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        """Encode it; bytes become base64, and numbers that JSON cannot hold become null."""
+        return msgspec.json.encode(content)
+
+
+def session_filter(
+    *,
+    project: Text = "",
+    session_id: Text = "",
+    state: Literal["", "running", "ended", "reopened"] = "",
+    outcome: Outcome | Literal[""] = "",
+    workflow: Text = "",
+    user_id: Text = "",
+    cursor: Cursor = "",
+    limit: Limit = 50,
+) -> SessionFilter:
+    """The filter that a query string asks for; an empty value is no condition."""
+    before = read_cursor(cursor)
+    return SessionFilter(
+        project=project,
+        session_id=session_id,
+        state=state,
+        outcome=outcome,
+        workflow=workflow,
+        user_id=user_id,
+        before=before,
+        limit=limit,
+    )
+
+
+Wanted = Annotated[SessionFilter, Depends(session_filter)]
+
+
+def router(archive: Archive) -> APIRouter:
+    """The routes under `/api`. They read the stores, so they are plain functions, which run in worker threads."""
+    routes = APIRouter(prefix="/api", default_response_class=JsonResponse)
+
+    @routes.get("/sessions", responses=_answers(SessionsAnswer))
+    def sessions(wanted: Wanted) -> Response:
+        """Sessions, latest activity first."""
+        return JsonResponse(archive.page(wanted))
+
+    @routes.get("/sessions/{key}", responses=_answers(SessionAnswer, 308, 404))
+    def session(key: str) -> Response:
+        """One session; a key that was merged into another session redirects."""
+        return JsonResponse(archive.session(key))
+
+    @routes.get("/sessions/{key}/steps", responses=_answers(StepsAnswer, 308, 404))
+    def steps(key: str, after: After = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> Response:
+        """The steps of a session, in order."""
+        return JsonResponse(archive.steps(key, after, limit))
+
+    @routes.get("/sessions/{key}/steps/{step_id}", responses=_answers(StepDetailAnswer, 308, 404))
+    def step(key: str, step_id: StepId, trace_id: TraceId = "") -> Response:
+        """One step with its input, output, raw attributes and logs."""
+        return JsonResponse(archive.step(key, step_id, trace_id).detail)
+
+    return routes
+
+
+def schemas() -> _Schemas:
+    """The JSON schemas of all answers, made from the structs that are encoded."""
+    _, components = msgspec.json.schema_components(_ANSWERS, schema_hook=_any, ref_template=_REF + "{name}")
+    return dict(components)
+
+
+def _any(kind: type) -> dict[str, object]:
+    """The schema of `object`, which stands for any JSON value."""
+    if kind is object:
+        return {"description": "any JSON value"}
+    raise NotImplementedError
+
+
+def _answers(answer: type[msgspec.Struct], *others: int) -> dict[int | str, dict[str, object]]:
+    """The `responses` of one operation for its OpenAPI description."""
+    described: dict[int | str, dict[str, object]] = {
+        200: {
+            "description": "As asked",
+            "content": {"application/json": {"schema": {"$ref": _REF + answer.__name__}}},
+        }
+    }
+    for status in (*others, 422):
+        if status == 308:
+            described[308] = {"description": "Merged into the session that `Location` names"}
+        else:
+            schema = {"schema": {"$ref": _REF + Problem.__name__}}
+            described[status] = {"description": "Why not", "content": {MEDIA_TYPE: schema}}
+    return described

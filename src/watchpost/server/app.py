@@ -1,0 +1,127 @@
+"""The one HTTP application: OTLP, API, pages and health, behind the loopback rule, and the gRPC server beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import cast
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from watchpost.server import api, grpc, pages
+from watchpost.server.archive import Archive
+from watchpost.server.door import Door
+from watchpost.server.health import Health
+from watchpost.server.metrics import Metrics
+from watchpost.server.otlp import BodyBudget, OtlpEndpoint
+from watchpost.server.problem import MovedError, NotFoundError, ParameterError, moved, problem_of, problem_response
+from watchpost.server.safety import LoopbackOnly
+from watchpost.store.contracts import FlagReader, LogReader, SessionReader
+
+
+class ServerSettings(msgspec.Struct, frozen=True):
+    """How to listen. `host` and `grpc_port` are for OTLP/gRPC, None for no gRPC; the HTTP socket is the caller's to bind.
+
+    `max_body_bytes` bounds one OTLP request as it comes over the wire, `max_held_bytes` all that are being read or accepted
+    at one moment over HTTP.
+    """
+
+    host: str = "127.0.0.1"
+    grpc_port: int | None = None
+    max_body_bytes: int = 16 * 1024 * 1024
+    max_held_bytes: int = 256 * 1024 * 1024
+
+
+def create_app(
+    door: Door,
+    *,
+    sessions: SessionReader,
+    flags: FlagReader,
+    logs: LogReader,
+    health: Health,
+    settings: ServerSettings,
+) -> FastAPI:
+    """The application. Its lifespan holds the gRPC server; `app.state.grpc_port` is the port that one listens on."""
+    metrics = Metrics(health)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if settings.grpc_port is None:
+            yield
+            return
+        server = await grpc.start(door, settings.host, settings.grpc_port, settings.max_body_bytes, metrics.answers)
+        app.state.grpc_port = server.port
+        try:
+            yield
+        finally:
+            await server.stop()
+
+    budget = BodyBudget(settings.max_held_bytes)
+    endpoints = {
+        "/v1/traces": OtlpEndpoint("traces", door, settings.max_body_bytes, budget, metrics.answers),
+        "/v1/logs": OtlpEndpoint("logs", door, settings.max_body_bytes, budget, metrics.answers),
+    }
+    app = FastAPI(
+        title="Watchpost",
+        version=version("watchpost"),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        routes=[Route(path, endpoint, include_in_schema=False) for path, endpoint in endpoints.items()],
+        # Watchpost's own requests are not an agent's work: traced, each would cause the next
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.add_middleware(LoopbackOnly)
+    for error in (NotFoundError, ParameterError, MovedError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(error, _answer_error)
+    archive = Archive(sessions, flags, logs)
+    app.include_router(api.router(archive))
+    app.include_router(pages.router(archive))
+    app.mount("/static", pages.static_files())
+    _add_health(app, health, metrics)
+    _describe(app)
+    return app
+
+
+def _add_health(app: FastAPI, health: Health, metrics: Metrics) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> Response:
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> Response:
+        reason = health.unready()
+        return PlainTextResponse("ready\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def scrape(request: Request) -> Response:
+        body, content_type = await run_in_threadpool(metrics.text, request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+
+def _describe(app: FastAPI) -> None:
+    """Let `/openapi.json` carry the schemas of the answers, which are structs and no pydantic models."""
+    plain = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    parts = cast("dict[str, dict[str, object]]", plain.setdefault("components", {}))
+    parts["schemas"] = dict(api.schemas())
+    app.openapi_schema = plain
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    """A problem document for programs, a page for people, a redirect for a session that moved."""
+    if isinstance(error, MovedError):
+        return moved(request, error.key)
+    answer, headers = problem_of(error)
+    if pages.is_page(request):
+        return pages.error_page(request, answer)
+    return problem_response(answer, headers)

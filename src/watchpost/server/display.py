@@ -1,0 +1,125 @@
+"""How values look on a page. Text from traces is hostile: it is escaped, and what would hide or reorder it is made visible."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+from markupsafe import Markup, escape
+
+ABSENT = Markup('<span class="absent" title="not reported by the source">–</span>')
+
+BLOCK_LENGTH = 6_000
+"""Characters of one text shown in full; the rest is a link away."""
+
+_PRETTY_LENGTH = 200_000
+
+_CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_REORDERING = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_INVISIBLE = r"\u00ad\u180e\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"
+_SMUGGLING = r"\ud800-\udfff\U000e0000-\U000e0fff"
+HIDDEN = re.compile(rf"\r(?!\n)|[{_CONTROLS}{_REORDERING}{_INVISIBLE}{_SMUGGLING}]")
+"""Characters that steer a display instead of standing on it. Joiners stay: scripts and emoji need them."""
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A long text as shown: escaped, at most `BLOCK_LENGTH` characters of `length`."""
+
+    text: Markup
+    length: int
+    cut: bool
+
+
+def shown(text: object, limit: int = 120) -> Markup:
+    """Text for a line, cut to `limit` characters with an ellipsis; a dash for empty text."""
+    plain = str(text)
+    if not plain:
+        return ABSENT
+    return visible(plain) if len(plain) <= limit else visible(plain[: limit - 1]) + "…"
+
+
+def visible(text: str) -> Markup:
+    """Text escaped, with every hidden character replaced by its code point."""
+    parts: list[Markup] = []
+    end = 0
+    for match in HIDDEN.finditer(text):
+        code = Markup('<span class="code-point">U+{:04X}</span>').format(ord(match[0]))
+        parts += (escape(text[end : match.start()]), code)
+        end = match.end()
+    return Markup("").join([*parts, escape(text[end:])])
+
+
+def block(text: str) -> Block:
+    """A text for a box of its own; JSON is indented."""
+    indented = _indented(text)
+    return Block(visible(indented[:BLOCK_LENGTH]), len(text), len(indented) > BLOCK_LENGTH)
+
+
+def json_block(value: object) -> Block:
+    """Any value of an answer as indented JSON."""
+    return block(msgspec.json.encode(value).decode())
+
+
+def _indented(text: str) -> str:
+    if not text.lstrip().startswith(("{", "[")) or len(text) > _PRETTY_LENGTH:
+        return text
+    try:
+        return msgspec.json.format(text, indent=2)
+    except (msgspec.DecodeError, RecursionError):
+        return text
+
+
+def count(value: int | None) -> Markup:
+    """A number with thousands separated; a dash where the source reported none."""
+    return ABSENT if value is None else escape(f"{value:,}")
+
+
+def money(value: str | None) -> Markup:
+    """US dollars to a length that can be compared at a glance; the exact amount is the tooltip."""
+    if value is None:
+        return ABSENT
+    amount = Decimal(value)
+    short = f"{amount:,.2f}" if not amount or abs(amount) >= 1 else f"{amount:.4f}"
+    if amount and not Decimal(short.replace(",", "")):
+        short = "<0.0001"
+    return Markup('<span title="${}">{}</span>').format(value, short if short.startswith("<") else f"${short}")
+
+
+def clock(value: str | None) -> Markup:
+    """A moment to the second, in UTC; the exact one is the tooltip."""
+    if value is None:
+        return ABSENT
+    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(value, value[:19].replace("T", " "))
+
+
+def duration(milliseconds: float | None) -> Markup:
+    """A length of time in the unit that suits it; a dash while it lasts."""
+    if milliseconds is None:
+        return ABSENT
+    seconds = milliseconds / 1000
+    if seconds < 1:
+        return escape(f"{milliseconds:.0f} ms")
+    if seconds < 60:
+        return escape(f"{seconds:.1f} s")
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return escape(f"{minutes} m {rest:02} s")
+    return escape(f"{minutes // 60:,} h {minutes % 60:02} m")
+
+
+def between(start: str | None, end: str | None) -> float | None:
+    """Milliseconds from one moment to another; None where either is unknown."""
+    if start is None or end is None:
+        return None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() * 1000
+
+
+def offset(start: str | None, moment: str | None) -> Markup:
+    """When something happened after the start of its session; the moment itself is the tooltip."""
+    passed = between(start, moment)
+    if passed is None:
+        return ABSENT
+    sign = "+" if passed >= 0 else "−"
+    return Markup('<time datetime="{0}" title="{0}">{1}{2}</time>').format(moment, sign, duration(abs(passed)))

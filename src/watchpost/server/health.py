@@ -1,0 +1,43 @@
+"""What Watchpost says of itself. The flow fills it, `/readyz` and `/metrics` show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+
+class HealthNumbers(msgspec.Struct, frozen=True):
+    """The state of the flow at one moment; counts run from the start of the process.
+
+    `apply_seconds` is the time spent in all batches applied; `react_lag_s` is how long ago the oldest delivery was received
+    that has not been reacted to, 0 if there is none. `outbox` counts notices by (channel, state), and `telemetry_rows` and
+    `telemetry_bytes` by table, the latter as they lie on disk.
+    """
+
+    accepted_spans: int = 0
+    rejected_spans: int = 0
+    accepted_logs: int = 0
+    rejected_logs: int = 0
+    log_lag_bytes: int = 0
+    batches_applied: int = 0
+    apply_seconds: float = 0.0
+    react_lag_s: float = 0.0
+    open_sessions: int = 0
+    held_fold_bytes: int = 0
+    outbox: Mapping[tuple[str, str], int] = {}
+    telemetry_rows: Mapping[str, int] = {}
+    telemetry_bytes: Mapping[str, int] = {}
+
+
+class Health(Protocol):
+    """How the flow stands."""
+
+    def unready(self) -> str | None:
+        """Why requests cannot be served yet or any more, in a sentence; None when they can."""
+        ...
+
+    def numbers(self) -> HealthNumbers:
+        """The numbers of this moment; may read the stores, and is never called on the event loop."""
+        ...

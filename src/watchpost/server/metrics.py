@@ -1,0 +1,85 @@
+"""`/metrics`: the numbers of the flow, of the door and of the process, for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from watchpost.server.health import Health, HealthNumbers
+
+_COUNTERS = (
+    ("watchpost_batches_applied", "Batches applied to the stores.", "batches_applied"),
+    ("watchpost_apply_seconds", "Seconds spent applying batches.", "apply_seconds"),
+)
+_GAUGES = (
+    ("watchpost_log_lag_bytes", "Bytes in the log that have not been applied.", "log_lag_bytes"),
+    ("watchpost_react_lag_seconds", "Age of the oldest delivery not yet reacted to.", "react_lag_s"),
+    ("watchpost_open_sessions", "Sessions that have not ended.", "open_sessions"),
+    ("watchpost_fold_held_bytes", "Bytes of session folds held in memory.", "held_fold_bytes"),
+)
+
+
+class Metrics:
+    """The registry of one server. `answers` counts OTLP answers by signal, transport and status."""
+
+    def __init__(self, health: Health) -> None:
+        self._registry = CollectorRegistry()
+        self.answers = Counter(
+            "watchpost_otlp_answers",
+            "OTLP exports answered.",
+            ["signal", "transport", "status"],
+            registry=self._registry,
+        )
+        self._registry.register(_FlowCollector(health))
+        ProcessCollector("watchpost", registry=self._registry)
+
+    def text(self, accept: str) -> tuple[bytes, str]:
+        """The exposition that an Accept header asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+
+class _FlowCollector(Collector):
+    """Asks the flow at every scrape."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    def describe(self) -> Iterable[Metric]:
+        """The same families without asking the flow, so that registering does not."""
+        return _families(HealthNumbers())
+
+    def collect(self) -> Iterable[Metric]:
+        """All families with the numbers of now."""
+        return _families(self._health.numbers())
+
+
+def _families(now: HealthNumbers) -> Iterable[Metric]:
+    for name, what, field in _COUNTERS:
+        yield CounterMetricFamily(name, what, value=getattr(now, field))
+    for name, what, field in _GAUGES:
+        yield GaugeMetricFamily(name, what, value=getattr(now, field))
+    items = CounterMetricFamily(
+        "watchpost_items", "Spans and log records by what became of them.", labels=["item", "fate"]
+    )
+    items.add_metric(["span", "accepted"], now.accepted_spans)
+    items.add_metric(["span", "rejected"], now.rejected_spans)
+    items.add_metric(["log", "accepted"], now.accepted_logs)
+    items.add_metric(["log", "rejected"], now.rejected_logs)
+    yield items
+    outbox = GaugeMetricFamily("watchpost_outbox_notices", "Notices by channel and state.", labels=["channel", "state"])
+    for (channel, state), count in now.outbox.items():
+        outbox.add_metric([channel, state], count)
+    yield outbox
+    rows = GaugeMetricFamily("watchpost_telemetry_rows", "Rows stored, by table.", labels=["table"])
+    size = GaugeMetricFamily("watchpost_telemetry_bytes", "Bytes on disk, by table.", labels=["table"])
+    for table, count in now.telemetry_rows.items():
+        rows.add_metric([table], count)
+    for table, count in now.telemetry_bytes.items():
+        size.add_metric([table], count)
+    yield rows
+    yield size

@@ -1,0 +1,129 @@
+"""One running Watchpost: the flow in its threads, notices and HTTP on the event loop, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from watchpost.runtime.clock import now_ns
+from watchpost.runtime.settings import Settings
+from watchpost.runtime.wiring import Watchpost, assemble, open_stores
+from watchpost.server.app import ServerSettings, create_app
+from watchpost.server.health import HealthNumbers
+
+_MIB = 1 << 20
+
+SWITCH_S = 0.001
+"""How long one thread may hold the interpreter while others wait: requests are answered between the steps of a large batch."""
+
+
+class AddressError(Exception):
+    """The address cannot be listened on; the message says which and why."""
+
+
+class FlowHealth:
+    """What the flow says of itself; fulfils `watchpost.server.health.Health`."""
+
+    def __init__(self, watchpost: Watchpost) -> None:
+        self._watchpost = watchpost
+
+    def unready(self) -> str | None:
+        """Why requests cannot be served, or None."""
+        return self._watchpost.flow.supervisor.unready()
+
+    def numbers(self) -> HealthNumbers:
+        """The numbers of this moment."""
+        flow, backlog, stores = self._watchpost.flow, self._watchpost.backlog, self._watchpost.stores
+        oldest = backlog.oldest_received_ns
+        sizes = stores.telemetry.sizes()
+        return HealthNumbers(
+            accepted_spans=flow.tally.accepted_spans,
+            rejected_spans=flow.tally.rejected_spans,
+            accepted_logs=flow.tally.accepted_logs,
+            rejected_logs=flow.tally.rejected_logs,
+            log_lag_bytes=backlog.bytes,
+            batches_applied=flow.tally.batches,
+            apply_seconds=flow.tally.apply_ns / 1e9,
+            react_lag_s=(now_ns() - oldest) / 1e9 if oldest else 0.0,
+            open_sessions=self._watchpost.sessions.open_count,
+            held_fold_bytes=sum(session.held_bytes for session in self._watchpost.sessions.held),
+            outbox=stores.state.backlog(),
+            telemetry_rows={size.table: size.rows for size in sizes},
+            telemetry_bytes={size.table: size.bytes for size in sizes},
+        )
+
+
+def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `announce` is told the address once requests are answered.
+
+    Raises `AddressError`, and what `open_stores` and `assemble` raise.
+    """
+    sys.setswitchinterval(SWITCH_S)
+    with listening(settings.host, settings.port) as sock, open_stores(settings) as stores:
+        watchpost = assemble(settings, stores)
+        address = "http://{}:{}".format(*sock.getsockname()[:2])
+        stores.folder.announce(address)
+        try:
+            asyncio.run(_run(settings, watchpost, sock, lambda: announce(address)))
+        finally:
+            watchpost.flow.close()
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A bound TCP socket; port 0 takes a free one."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise AddressError(f"cannot listen on {host}: {error}") from error
+    with sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(address)
+        except OSError as error:
+            raise AddressError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        yield sock
+
+
+async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, announce: Callable[[], None]) -> None:
+    flow, stores = watchpost.flow, watchpost.stores
+    app = create_app(
+        flow,
+        sessions=stores.telemetry,
+        flags=stores.state,
+        logs=stores.telemetry,
+        health=FlowHealth(watchpost),
+        settings=ServerSettings(
+            host=settings.host, grpc_port=settings.grpc_port, max_body_bytes=settings.ingest.body_mib * _MIB
+        ),
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)
+    )
+    watchpost.bell.hang(asyncio.get_running_loop())
+    thread = threading.Thread(target=flow.run, name="react")
+    thread.start()
+    stop = asyncio.Event()
+    deliveries = [asyncio.create_task(deliverer.run(stop)) for deliverer in watchpost.deliverers]
+    announcing = asyncio.create_task(_announce(server, announce))
+    try:
+        await server.serve(sockets=[sock])
+    finally:
+        announcing.cancel()
+        stop.set()
+        await asyncio.gather(*deliveries, return_exceptions=True)
+        flow.stop()
+        await asyncio.to_thread(thread.join)
+
+
+async def _announce(server: uvicorn.Server, announce: Callable[[], None]) -> None:
+    while not server.started:
+        await asyncio.sleep(0.01)
+    announce()

@@ -1,0 +1,49 @@
+"""How a session ended: one outcome, from what its steps and its last run show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from watchpost.model.session import Outcome
+from watchpost.model.step import Step
+from watchpost.session.session import Session
+from watchpost.session.trace import Trace
+
+
+def outcome(session: Session) -> Outcome:
+    """The outcome of the session's last run.
+
+    A run whose root never ended went silent: `timeout`. A run failed if its root did, if its last model call did, or if
+    a span around its steps did and nothing happened after it. Then a failed tool call after the last good model call
+    makes it `tool_error`; an error named for a time limit `timeout`; any other left no usable output: `bad_output`. All else is `completed`.
+    """
+    run = max(session.traces.values(), key=lambda trace: (trace.started_ns, trace.trace_id))
+    if not run.ended_roots or run.open_roots:
+        return "timeout"
+    steps = [step for step in reversed(session.steps) if step.trace_id == run.trace_id]
+    if not _failed(run, steps):
+        return "completed"
+    for step in steps:
+        if step.status == "error" and _names_time(step.error_type):
+            return "timeout"
+        if step.kind == "tool" and step.status == "error":
+            return "tool_error"
+        if step.kind == "llm" and step.status == "ok":
+            break
+    return "bad_output"
+
+
+def _failed(run: Trace, latest_first: Sequence[Step]) -> bool:
+    last_call = next((step for step in latest_first if step.kind == "llm"), None)
+    if last_call is not None and last_call.status == "error":
+        return True
+    last_start = latest_first[0].start_ns if latest_first else 0
+    return any(
+        node.failed and (not node.parent_id or node.end_ns >= last_start)
+        for node in run.nodes.values()
+        if node.kind != "llm"
+    )
+
+
+def _names_time(error_type: str) -> bool:
+    return "timeout" in error_type.lower() or "deadline" in error_type.lower()

@@ -1,0 +1,226 @@
+"""The sessions held in memory: a cache of the fold, filled from readings, settled batch by batch, emptied by budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from watchpost.model.session import Summary
+from watchpost.model.step import Reading
+from watchpost.session.outcome import outcome
+from watchpost.session.session import Quiet, Session, slot_of
+from watchpost.session.timers import SessionRef, Timers
+from watchpost.session.trace import Trace
+
+TraceRef = tuple[str, bytes]
+"""Project and trace id."""
+
+
+class Move(msgspec.Struct, frozen=True):
+    """A trace came to a session, or left it."""
+
+    project: str
+    session_id: str
+    trace_id: bytes
+    live: bool
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What one settling changed: the sessions, emptied ones with the key that took their last trace, and the moves."""
+
+    changed: tuple[Session, ...]
+    moved_to: dict[str, str]
+    moves: tuple[Move, ...]
+
+
+class Sessions:
+    """Every session held is held whole: with all its traces, and every trace with all its spans.
+
+    Whoever adds readings first lets the store fill in what is not held: the traces `unknown` names and the sessions `wanted`
+    names, again and again until nothing more is wanted, then `restored`.
+    """
+
+    def __init__(self, quiet: Quiet) -> None:
+        self._quiet = quiet
+        self._traces: dict[TraceRef, Trace] = {}
+        self._sessions: dict[SessionRef, Session] = {}
+        self._dirty: dict[TraceRef, Trace] = {}
+        self._loading: list[Trace] = []
+        self._loaded: list[SessionRef] = []
+        self._clock = Timers()
+
+    def unknown(self, refs: Iterable[TraceRef]) -> list[TraceRef]:
+        """Those of these traces that are not held."""
+        return [ref for ref in set(refs) if ref not in self._traces]
+
+    def wanted(self, readings: Iterable[Reading]) -> list[SessionRef]:
+        """The sessions that these readings, their traces and the traces being loaded lead to, and that are not held."""
+        refs: set[SessionRef] = set()
+        bare: set[TraceRef] = set()
+        for reading in readings:
+            if reading.own_session:
+                refs.add((reading.project, reading.own_session))
+            else:
+                bare.add((reading.project, reading.trace_id))
+        known = [trace for ref in bare if (trace := self._traces.get(ref)) is not None]
+        for trace in (*known, *self._loading):
+            refs.update((trace.project, session_id) for session_id in trace.sessions())
+        return [ref for ref in refs if ref not in self._sessions]
+
+    def load(self, traces: Iterable[TraceRef], sessions: Iterable[SessionRef], readings: Iterable[Reading]) -> None:
+        """Hold these traces with the readings the store has of them, and these sessions."""
+        for session_ref in sessions:
+            self._sessions[session_ref] = Session(*session_ref)
+            self._loaded.append(session_ref)
+        for trace_ref in traces:
+            trace = self._traces[trace_ref] = Trace(*trace_ref)
+            self._loading.append(trace)
+        for reading in readings:
+            self._traces[reading.project, reading.trace_id].add(reading)
+
+    def restored(self) -> None:
+        """All that was loaded is whole: put it together as it was settled before."""
+        for trace in self._loading:
+            if trace.nodes:
+                self._settle_trace(trace)
+        for ref in self._loaded:
+            session = self._sessions[ref]
+            session.slots.clear()
+            session.state = self._clock.state(ref) if session.traces else "running"
+            session.outcome = outcome(session) if session.state == "ended" else None
+        self._loading.clear()
+        self._loaded.clear()
+
+    def add(self, reading: Reading) -> None:
+        """Take one new reading of a trace that is held."""
+        ref = (reading.project, reading.trace_id)
+        trace = self._traces[ref]
+        if trace.add(reading):
+            self._dirty[ref] = trace
+        elif trace.nodes[reading.span_id].end_ns == 0:
+            self._dirty[ref] = trace  # a heartbeat says nothing new, but puts off the end
+
+    def settle(self, revision: int, now_ns: int) -> Settled:
+        """Bring every session up to date with what was added, and end those whose time has come."""
+        changed: dict[SessionRef, Session] = {}
+        moves: list[Move] = []
+        left: dict[SessionRef, str] = {}
+        for trace in self._dirty.values():
+            before = trace.session_id
+            after = self._settle_trace(trace)
+            changed[after.project, after.session_id] = after
+            if before != after.session_id:
+                moves.append(Move(trace.project, after.session_id, trace.trace_id, live=True))
+            if before and before != after.session_id:
+                moves.append(Move(trace.project, before, trace.trace_id, live=False))
+                changed[trace.project, before] = self._sessions[trace.project, before]
+                left[trace.project, before] = after.key
+        self._dirty.clear()
+        for ref, session in changed.items():
+            self._reopen(ref, session, revision)
+        for session in self._end(now_ns, revision):
+            changed[session.project, session.session_id] = session
+        moved_to = {changed[ref].key: key for ref, key in left.items() if not changed[ref].traces}
+        return Settled(tuple(changed.values()), moved_to, tuple(moves))
+
+    def wake(self, summary: Summary) -> None:
+        """Remember that a session that need not be held ends when it is due."""
+        self._clock.set((summary.project, summary.session_id), summary.due_ns, summary.state)
+
+    def ripe(self, now_ns: int) -> list[SessionRef]:
+        """The sessions that are not held and whose time has come: to be loaded before the next settling."""
+        return [ref for ref in self._clock.ripe(now_ns) if ref not in self._sessions]
+
+    def is_ripe(self, now_ns: int) -> bool:
+        """Whether the time of any session, held or not, has come."""
+        return bool(self._clock.ripe(now_ns))
+
+    def due_ns(self, session: Session) -> int:
+        """When a session ends by itself; 0 if it has."""
+        return self._clock.due((session.project, session.session_id))
+
+    def evict(self, budget_bytes: int, stored_revision: int) -> list[Session]:
+        """Let go of ended and then of long unchanged sessions until the rest fits the budget.
+
+        To be called when all that was added is settled; what changed after `stored_revision` is not in the store yet and stays.
+        """
+        held = sum(session.held_bytes for session in self._sessions.values())
+        gone: list[Session] = []
+        for session in sorted(self._sessions.values(), key=lambda s: (s.state != "ended", s.revision)):
+            if held <= budget_bytes:
+                break
+            if session.revision > stored_revision:
+                continue
+            held -= session.held_bytes
+            gone.append(session)
+            del self._sessions[session.project, session.session_id]
+            for trace_id in session.traces:
+                del self._traces[session.project, trace_id]
+        return gone
+
+    @property
+    def open_count(self) -> int:
+        """Sessions that have not ended, held or not."""
+        return len(self._clock)
+
+    @property
+    def held(self) -> Sequence[Session]:
+        """The sessions in memory."""
+        return tuple(self._sessions.values())
+
+    def _settle_trace(self, trace: Trace) -> Session:
+        session = self._sessions[trace.project, trace.session()]
+        if trace.session_id != session.session_id:
+            self._leave(trace)
+            trace.session_id = session.session_id
+            session.traces[trace.trace_id] = trace
+            touched: Iterable[bytes] = trace.nodes
+        else:
+            touched = trace.touched
+        for span_id in touched:
+            node = trace.nodes[span_id]
+            old, new = trace.placed.get(span_id), node.step if node.counted else None
+            if old is new:
+                continue
+            if old is not None:
+                session.remove(old)
+                del trace.placed[span_id]
+            if new is not None:
+                session.place(new)
+                trace.placed[span_id] = new
+        for span_id in trace.retitled:
+            session.slots.update(slot_of(node.start_ns) for node in trace.beneath(span_id) if node.counted)
+        trace.touched.clear()
+        trace.retitled.clear()
+        return session
+
+    def _leave(self, trace: Trace) -> None:
+        if not trace.session_id:
+            return
+        session = self._sessions[trace.project, trace.session_id]
+        for step in trace.placed.values():
+            session.remove(step)
+        trace.placed.clear()
+        del session.traces[trace.trace_id]
+
+    def _reopen(self, ref: SessionRef, session: Session, revision: int) -> None:
+        session.revision = revision
+        if not session.traces:
+            self._clock.stop(ref)
+            return
+        if session.state == "ended":
+            session.state = "reopened"
+            session.outcome = None
+        self._clock.set(ref, session.due_ns(self._quiet), session.state)
+
+    def _end(self, now_ns: int, revision: int) -> list[Session]:
+        ended: list[Session] = []
+        for ref in self._clock.ripe(now_ns):
+            session = self._sessions[ref]
+            self._clock.stop(ref)
+            session.state = "ended"
+            session.outcome = outcome(session)
+            session.revision = revision
+            ended.append(session)
+        return ended

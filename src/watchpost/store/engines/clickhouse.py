@@ -1,0 +1,216 @@
+"""Telemetry in ClickHouse: one schema and one SQL for the embedded engine, a server and a cluster.
+
+Every table keeps the copy of a row with the greatest version and forgets the others whenever its parts are merged, so a query
+must pick the winner itself. It does so here, by hand, because `FINAL` costs two to six times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self, cast
+
+import msgspec
+
+from watchpost.model.session import Summary
+from watchpost.model.step import Reading
+from watchpost.model.telemetry import LogLine
+from watchpost.query.sessions import SessionFilter
+from watchpost.store.contracts import Member, StepRow, TelemetryBatch
+from watchpost.store.engines import clickhouse_columns as columns
+from watchpost.store.engines import clickhouse_rows as rows
+from watchpost.store.engines.clickhouse_handles import EmbeddedLimits, Handles, open_handles
+from watchpost.store.engines.clickhouse_schema import TABLES, migrate
+from watchpost.store.engines.clickhouse_sql import fill
+
+_FILTERS = {name: f"{name} = :{name}" for name in ("project", "session_id", "state", "outcome", "workflow", "user_id")}
+_LIMITS = EmbeddedLimits()
+
+
+class TableSize(msgspec.Struct, frozen=True):
+    """What one table takes on disk, superseded rows included."""
+
+    table: str
+    rows: int
+    bytes: int
+
+
+class ClickHouse:
+    """The telemetry store: `TelemetryWriter`, `FoldSource`, `SessionReader` and `LogReader`.
+
+    One thread may write while any number read; what a write wrote is in every answer given after it returned.
+    """
+
+    def __init__(self, handles: Handles) -> None:
+        self._handles = handles
+
+    @classmethod
+    def open(cls, dsn: str, folder: Path, program: str, limits: EmbeddedLimits = _LIMITS, readers: int = 3) -> Self:
+        """Connect and bring the schema up to date.
+
+        Args:
+            dsn: `chdb:///absolute/path` for the engine in this process, of which a process can have one; or `clickhouse://host`.
+            folder: private to this store, for temporary files; whatever is left in it is deleted.
+            program: the version of this program, to be named where the schema is newer.
+            limits: memory of the embedded engine.
+            readers: how many queries may run at a time.
+
+        Raises:
+            StoreNewerError: the database was written by a newer program.
+        """
+        handles = open_handles(dsn, folder, limits, readers)
+        try:
+            migrate(handles.writer.command, program)
+        except BaseException:
+            handles.close()
+            raise
+        return cls(handles)
+
+    def close(self) -> None:
+        """Give up the connection; what was written stays."""
+        self._handles.close()
+
+    def write(self, batch: TelemetryBatch) -> None:
+        """See `TelemetryWriter`. Integers of values must fit 64 bits; text that UTF-8 cannot hold is stored with U+FFFD in its place."""
+        parts = [("spans", columns.span_table(batch.readings))] if batch.readings else []
+        if batch.members:
+            members = columns.member_table(batch.members)
+            parts += [("members", members), ("members_by_trace", members)]
+        if batch.ledger:
+            parts.append(("ledger", columns.ledger_table(batch.ledger)))
+        if batch.sessions:
+            parts.append(("sessions", columns.session_table(batch.sessions)))
+        if batch.logs:
+            parts.append(("logs", columns.log_table(batch.logs)))
+        for table, part in parts:
+            self._handles.writer.insert_arrow(table, part, settings={"insert_deduplication_token": str(batch.number)})
+
+    def members_of_traces(self, traces: Sequence[tuple[str, bytes]]) -> list[Member]:
+        """See `FoldSource`."""
+        wanted = set(traces)
+        found = rows.live_members(self._of(rows.MEMBER, "members_by_trace", "trace_id", traces))
+        return [member for member in found if (member.project, member.trace_id) in wanted]
+
+    def members_of_sessions(self, sessions: Sequence[tuple[str, str]]) -> list[Member]:
+        """See `FoldSource`."""
+        wanted = set(sessions)
+        found = rows.live_members(self._of(rows.MEMBER, "members", "session_id", sessions))
+        return [member for member in found if (member.project, member.session_id) in wanted]
+
+    def readings(self, traces: Sequence[tuple[str, bytes]]) -> list[Reading]:
+        """See `FoldSource`."""
+        wanted = set(traces)
+        found = rows.readings(self._of(rows.FOLD_SPAN, "spans", "trace_id", traces))
+        return [reading for reading in found if (reading.project, reading.trace_id) in wanted]
+
+    def _of(
+        self, select: str, table: str, column: str, pairs: Sequence[tuple[str, str]] | Sequence[tuple[str, bytes]]
+    ) -> list[rows.Row]:
+        """Rows whose project is one of the pairs' and whose column is one of the pairs': now and then more than asked for.
+
+        Two sets are matched against the key at two thirds of the cost of one set of pairs.
+        """
+        if not pairs:
+            return []
+        projects = sorted({project for project, _ in pairs})
+        values = [value for _, value in pairs]
+        sql = f"SELECT {select} FROM {table} WHERE project IN :projects AND {column} IN :values"  # noqa: S608 - names are ours
+        return self._handles.rows(fill(sql, projects=projects, values=values))
+
+    def open_sessions(self) -> list[Summary]:
+        """See `FoldSource`."""
+        sql = f"""
+            SELECT {rows.SUMMARY} FROM sessions WHERE key IN (SELECT key FROM sessions WHERE state != 'ended')
+            ORDER BY revision DESC LIMIT 1 BY key"""  # noqa: S608 - names are ours
+        return [s for s in rows.summaries(self._handles.rows(sql)) if s.state != "ended" and not s.moved_to]
+
+    def sessions(self, wanted: SessionFilter) -> list[Summary]:
+        """See `SessionReader`."""
+        found: list[Summary] = []
+        before = wanted.before
+        taken = wanted.limit * 4
+        while len(found) < wanted.limit:
+            candidates = self._candidates(wanted, before, taken)
+            found += self._current(candidates)
+            if len(candidates) < taken:
+                break
+            before = (candidates[-1][0], candidates[-1][1])
+            taken *= 4
+        return found[: wanted.limit]
+
+    def _candidates(
+        self, wanted: SessionFilter, before: tuple[int, str] | None, limit: int
+    ) -> list[tuple[int, str, int]]:
+        """The latest stored rows (`received_ns`, key, revision) that fit, superseded revisions among them.
+
+        A current row fits only if it is one of these, so a list of the current ones among them misses none.
+        """
+        asked = {name: cast("str", getattr(wanted, name)) for name in _FILTERS if getattr(wanted, name)}
+        where = " AND ".join(["moved_to = ''", *(_FILTERS[name] for name in asked)])
+        if before is not None:
+            where += " AND received_ns <= :at AND (received_ns, key) < (:at, :key)"
+        at, key = before or (0, "")
+        sql = f"""
+            SELECT received_ns, key, revision FROM sessions WHERE {where}
+            ORDER BY received_ns DESC, key DESC, revision DESC LIMIT :limit"""  # noqa: S608 - conditions are ours, values are filled in
+        found = self._handles.rows(fill(sql, at=at, key=key, limit=limit, **asked))
+        return cast("list[tuple[int, str, int]]", found)
+
+    def _current(self, candidates: list[tuple[int, str, int]]) -> list[Summary]:
+        """The candidates that no later revision has superseded, in their order, each once."""
+        keys = list(dict.fromkeys(key for _, key, _ in candidates))
+        held = {s.key: s for s in self._summaries(keys)}
+        current: dict[str, Summary] = {}
+        for _, key, revision in candidates:
+            if held[key].revision == revision:
+                current[key] = held[key]
+        return list(current.values())
+
+    def session(self, key: str) -> Summary | None:
+        """See `SessionReader`."""
+        return next(iter(self._summaries([key])), None)
+
+    def _summaries(self, keys: Sequence[str]) -> list[Summary]:
+        sql = f"SELECT {rows.SUMMARY} FROM sessions WHERE key IN :keys ORDER BY revision DESC LIMIT 1 BY key"  # noqa: S608 - names are ours
+        return rows.summaries(self._handles.rows(fill(sql, keys=keys))) if keys else []
+
+    def steps(self, session: Summary, after: int, limit: int) -> list[StepRow]:
+        """See `SessionReader`."""
+        sliced = ", ".join(f"arraySlice(`steps.{name}`, skip + 1, take)" for name in rows.STEP)
+        sql = f"""
+            WITH slots AS (
+              SELECT *, length(`steps.kind`) AS size FROM ledger WHERE project = :project AND session_id = :session
+              ORDER BY seq DESC LIMIT 1 BY slot)
+            SELECT before + skip AS first, {sliced} FROM (
+              SELECT *, sum(size) OVER (ORDER BY slot) - size AS before,
+                toInt64(greatest(:after - before, 0)) AS skip, toInt64(least(:after + :limit - before, size)) - skip AS take
+              FROM slots WHERE NOT gone)
+            WHERE take > 0 ORDER BY first"""  # noqa: S608 - names are ours, values are filled in
+        page: list[StepRow] = []
+        for first, *lists in self._handles.rows(
+            fill(sql, project=session.project, session=session.session_id, after=after, limit=limit)
+        ):
+            steps = rows.ledger_steps(cast("list[list[object]]", lists))
+            page += [StepRow(number, step) for number, step in enumerate(steps, start=cast("int", first) + 1)]
+        return page
+
+    def reading(self, project: str, trace_id: bytes, span_id: bytes) -> Reading | None:
+        """See `SessionReader`."""
+        sql = f"SELECT {rows.WHOLE_SPAN} FROM spans WHERE project = :project AND trace_id = :trace AND span_id = :span"  # noqa: S608 - names are ours
+        found = self._handles.rows(fill(sql, project=project, trace=trace_id, span=span_id))
+        return next(iter(rows.readings(found)), None)
+
+    def logs(self, project: str, trace_id: bytes, span_id: bytes, limit: int) -> list[LogLine]:
+        """See `LogReader`."""
+        sql = f"""
+            SELECT {rows.LINE} FROM logs WHERE project = :project AND trace_id = :trace AND span_id = :span
+            ORDER BY time_ns, seq, place LIMIT 1 BY seq, place LIMIT :limit"""  # noqa: S608 - names are ours, values are filled in
+        return rows.log_lines(self._handles.rows(fill(sql, project=project, trace=trace_id, span=span_id, limit=limit)))
+
+    def sizes(self) -> list[TableSize]:
+        """What each table takes on disk."""
+        sql = """
+            SELECT table, sum(rows), sum(bytes_on_disk) FROM system.parts
+            WHERE active AND database = currentDatabase() GROUP BY table"""
+        found = {str(table): (cast("int", count), cast("int", size)) for table, count, size in self._handles.rows(sql)}
+        return [TableSize(table, *found.get(table, (0, 0))) for table in TABLES]

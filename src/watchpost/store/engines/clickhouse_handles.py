@@ -1,0 +1,96 @@
+"""Handles on one ClickHouse, embedded or server: one to write with, several to read with.
+
+Calls on one handle queue, calls on different handles run side by side; so readers never wait for the writer.
+"""
+
+from __future__ import annotations
+
+import queue
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import clickhouse_connect
+import msgspec
+from clickhouse_connect.driver.client import Client
+
+
+class EmbeddedLimits(msgspec.Struct, frozen=True):
+    """Memory that the embedded engine may use, in bytes: all of it together, and its caches of marks and of index marks."""
+
+    total: int = 1_000_000_000
+    marks: int = 64_000_000
+    index_marks: int = 16_000_000
+
+
+class Handles:
+    """A writer handle and a pool of reader handles. Safe for one writing thread and any number of reading threads."""
+
+    def __init__(self, connect: Callable[[], Client], readers: int, restore: Callable[[], None]) -> None:
+        self.writer = connect()
+        self._restore = restore
+        self._free: queue.LifoQueue[Client] = queue.LifoQueue()
+        self._readers = [connect() for _ in range(readers)]
+        for reader in self._readers:
+            self._free.put(reader)
+
+    @contextmanager
+    def reader(self) -> Iterator[Client]:
+        """A handle that no other thread uses meanwhile; waits while all are taken."""
+        client = self._free.get()
+        try:
+            yield client
+        finally:
+            self._free.put(client)
+
+    def rows(self, sql: str) -> list[Sequence[object]]:
+        """The rows of one query."""
+        with self.reader() as client:
+            return cast("list[Sequence[object]]", client.query(sql).result_rows)
+
+    def close(self) -> None:
+        """Close every handle; calling it again does nothing."""
+        for client in (*self._readers, self.writer):
+            client.close()
+        self._restore()
+
+
+def open_handles(dsn: str, folder: Path, limits: EmbeddedLimits, readers: int) -> Handles:
+    """Connect to `chdb:///absolute/path` in this process, or to `clickhouse://host`.
+
+    The embedded engine passes inserts through temporary files: until the handles are closed, all temporary files of this
+    process stand in `folder`, which is emptied first, because a killed process leaves them behind.
+    """
+    settings = {
+        "async_insert": 0,
+        "max_query_size": 10_000_000,
+        "max_partitions_per_insert_block": 0,
+        "optimize_on_insert": 0,
+    }
+    if not dsn.startswith("chdb:"):
+
+        def connect_server() -> Client:
+            return clickhouse_connect.get_client(dsn=dsn, settings=settings, autogenerate_session_id=False)
+
+        return Handles(connect_server, readers, lambda: None)
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in folder.iterdir():
+        left.unlink()
+    options = {
+        "max_server_memory_usage": limits.total,
+        "mark_cache_size": limits.marks,
+        "index_mark_cache_size": limits.index_marks,
+        "uncompressed_cache_size": 0,
+    }
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+
+    def restore() -> None:
+        tempfile.tempdir = before
+
+    def connect_embedded() -> Client:
+        return clickhouse_connect.get_client(dsn=dsn, settings=settings, chdb_options=options)
+
+    return Handles(connect_embedded, readers, restore)

@@ -1,0 +1,129 @@
+"""Rows of the telemetry tables as values of the model: the way back from `clickhouse_columns`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import msgspec
+
+from watchpost.model.session import Summary, Totals
+from watchpost.model.step import Reading, Tokens
+from watchpost.model.telemetry import LogLine
+from watchpost.store.contracts import LedgerStep, Member
+
+Row = Sequence[object]
+
+_NO_TRACE = bytes(16)
+_NO_SPAN = bytes(8)
+
+_SPAN_HEAD = (
+    "project, trace_id, span_id, parent_id, ver, received_ns, start_ns, end_ns, kind, name, status, own_session, agent, workflow, service, user_id,"
+    " provider, model, tool, call_id, response_id, error_type, in_tok, out_tok, cached_tok, cache_write_tok, reasoning_tok, cost_nano"
+)
+WHOLE_SPAN = f"{_SPAN_HEAD}, input, output, rest, refs"
+"""The columns of a whole reading, in the order that `readings` takes them."""
+
+FOLD_SPAN = f"{_SPAN_HEAD}, if(kind = 'tool', input, '') AS input, if(kind = 'tool', output, '') AS output, '{{}}' AS rest, refs"
+"""The same with what the fold needs: no `rest`, and texts of tool calls only."""
+
+MEMBER = "project, session_id, trace_id, seq, live"
+
+SUMMARY = (
+    "key, project, session_id, workflow, user_id, state, outcome, revision, started_ns, ended_ns, received_ns, due_ns,"
+    " steps, llm_calls, tool_calls, tool_errors, in_tok, out_tok, cached_tok, reasoning_tok, cost_nano, moved_to"
+)
+
+STEP = (
+    "trace_id",
+    "span_id",
+    "parent_id",
+    "start_ns",
+    "dur_us",
+    "kind",
+    "name",
+    "agent",
+    "model",
+    "tool",
+    "status",
+    "error_type",
+    "in_tok",
+    "out_tok",
+    "cost_nano",
+    "flags",
+)
+"""The lists of a ledger row, in the order that `ledger_steps` takes them."""
+
+LINE = "time_ns, severity, trace_id, span_id, event_name, body, attributes"
+
+
+def readings(rows: Iterable[Row]) -> list[Reading]:
+    """Rows of `WHOLE_SPAN` or `FOLD_SPAN`; of several copies of one span only the winning one, at the place of the first."""
+    won: dict[tuple[object, object, object], Row] = {}
+    for row in rows:
+        at = (row[0], row[1], row[2])
+        held = won.get(at)
+        if held is None or cast("int", row[4]) > cast("int", held[4]):
+            won[at] = row
+    return [_reading(row) for row in won.values()]
+
+
+def _reading(row: Row) -> Reading:
+    head = cast("tuple[str, bytes, bytes]", row[:3])
+    texts = cast("tuple[str, str, str, str]", row[28:])
+    tokens = Tokens(*cast("Sequence[int | None]", row[22:27]))
+    parent = b"" if row[3] == _NO_SPAN else row[3]
+    values = (*head, parent, *row[4:22], tokens, row[27], *texts)
+    return Reading(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
+
+
+def live_members(rows: Iterable[Row]) -> list[Member]:
+    """Rows of `MEMBER`: of several for one session and trace the one of the greatest `seq` holds, and counts if it is live."""
+    won: dict[tuple[str, str, bytes], Member] = {}
+    for row in rows:
+        project, session_id, trace_id, seq, live = cast("tuple[str, str, bytes, int, int]", row)
+        at = (project, session_id, trace_id)
+        if at not in won or seq > won[at].seq:
+            won[at] = Member(project, session_id, trace_id, seq, live=bool(live))
+    return [member for member in won.values() if member.live]
+
+
+def summaries(rows: Iterable[Row]) -> list[Summary]:
+    """Rows of `SUMMARY`."""
+    return [_summary(row) for row in rows]
+
+
+def _summary(row: Row) -> Summary:
+    totals = Totals(*row[12:21])  # type: ignore[arg-type] # the columns stand in the order of the fields
+    values = (*row[:6], row[6] or None, *row[7:12], totals, row[21])
+    return Summary(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
+
+
+def ledger_steps(lists: Sequence[Sequence[object]]) -> list[LedgerStep]:
+    """The lists of one ledger row, `STEP` in order, as its steps."""
+    return [_step(row) for row in zip(*lists, strict=True)]
+
+
+def _step(row: Row) -> LedgerStep:
+    parent = b"" if row[2] == _NO_SPAN else row[2]
+    values = (*row[:2], parent, *row[3:15], tuple(cast("Sequence[str]", row[15])))
+    return LedgerStep(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
+
+
+def log_lines(rows: Iterable[Row]) -> list[LogLine]:
+    """Rows of `LINE`."""
+    return [_line(row) for row in rows]
+
+
+def _line(row: Row) -> LogLine:
+    time_ns, severity, trace_id, span_id, event_name = cast("tuple[int, int, bytes, bytes, str]", row[:5])
+    body, attributes = cast("tuple[str, str]", row[5:])
+    return LogLine(
+        time_ns,
+        severity,
+        b"" if trace_id == _NO_TRACE else trace_id,
+        b"" if span_id == _NO_SPAN else span_id,
+        event_name,
+        msgspec.json.decode(body),
+        msgspec.json.decode(attributes, type=dict[str, object]),
+    )

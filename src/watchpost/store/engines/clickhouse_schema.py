@@ -1,0 +1,170 @@
+"""The telemetry schema, as numbered steps that bring any older database up to date.
+
+What stands in each table, and why it is keyed and partitioned as it is: docs/adr/0002 and 0005.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from watchpost.store.engines.versions import StoreNewerError
+
+_DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000"
+
+_RECEIVED_DAY = "toYYYYMMDD(fromUnixTimestamp64Nano(received_ns, 'UTC'))"
+
+_SPANS = f"""
+CREATE TABLE IF NOT EXISTS spans (
+  project LowCardinality(String),
+  trace_id FixedString(16) CODEC(ZSTD(1)),
+  span_id FixedString(8) CODEC(ZSTD(1)),
+  parent_id FixedString(8) CODEC(ZSTD(1)),
+  ver UInt64 CODEC(Delta, ZSTD(1)),
+  received_ns Int64 CODEC(Delta, ZSTD(1)),
+  start_ns Int64 CODEC(Delta, ZSTD(1)),
+  end_ns Int64 CODEC(Delta, ZSTD(1)),
+  kind LowCardinality(String) CODEC(ZSTD(1)),
+  name LowCardinality(String) CODEC(ZSTD(1)),
+  status LowCardinality(String) CODEC(ZSTD(1)),
+  own_session String CODEC(ZSTD(1)),
+  agent LowCardinality(String) CODEC(ZSTD(1)),
+  workflow LowCardinality(String) CODEC(ZSTD(1)),
+  service LowCardinality(String) CODEC(ZSTD(1)),
+  user_id String CODEC(ZSTD(1)),
+  provider LowCardinality(String) CODEC(ZSTD(1)),
+  model LowCardinality(String) CODEC(ZSTD(1)),
+  tool LowCardinality(String) CODEC(ZSTD(1)),
+  call_id String CODEC(ZSTD(1)),
+  response_id String CODEC(ZSTD(1)),
+  error_type LowCardinality(String) CODEC(ZSTD(1)),
+  in_tok Nullable(Int64) CODEC(ZSTD(1)),
+  out_tok Nullable(Int64) CODEC(ZSTD(1)),
+  cached_tok Nullable(Int64) CODEC(ZSTD(1)),
+  cache_write_tok Nullable(Int64) CODEC(ZSTD(1)),
+  reasoning_tok Nullable(Int64) CODEC(ZSTD(1)),
+  cost_nano Nullable(Int64) CODEC(ZSTD(1)),
+  input String CODEC(ZSTD(3)),
+  output String CODEC(ZSTD(3)),
+  rest String CODEC(ZSTD(3)),
+  refs LowCardinality(String) CODEC(ZSTD(1)),
+  INDEX by_start start_ns TYPE minmax GRANULARITY 1)
+ENGINE = ReplacingMergeTree(ver) PARTITION BY {_RECEIVED_DAY} ORDER BY (project, trace_id, span_id)
+SETTINGS index_granularity = 1024, {_DURABLE}"""
+
+_MEMBER_COLUMNS = """
+  project LowCardinality(String),
+  session_id String CODEC(ZSTD(1)),
+  trace_id FixedString(16) CODEC(ZSTD(1)),
+  seq UInt64 CODEC(Delta, ZSTD(1)),
+  live UInt8 CODEC(ZSTD(1))"""
+
+_MEMBERS = f"""
+CREATE TABLE IF NOT EXISTS members ({_MEMBER_COLUMNS})
+ENGINE = ReplacingMergeTree(seq) ORDER BY (project, session_id, trace_id)
+SETTINGS index_granularity = 1024, {_DURABLE}"""
+
+_MEMBERS_BY_TRACE = f"""
+CREATE TABLE IF NOT EXISTS members_by_trace ({_MEMBER_COLUMNS})
+ENGINE = ReplacingMergeTree(seq) ORDER BY (project, trace_id, session_id)
+SETTINGS index_granularity = 1024, {_DURABLE}"""
+
+_LEDGER = f"""
+CREATE TABLE IF NOT EXISTS ledger (
+  project LowCardinality(String),
+  slot Int64 CODEC(Delta, ZSTD(1)),
+  session_id String CODEC(ZSTD(1)),
+  seq UInt64 CODEC(Delta, ZSTD(1)),
+  gone UInt8 CODEC(ZSTD(1)),
+  workflow LowCardinality(String) CODEC(ZSTD(1)),
+  user_id String CODEC(ZSTD(1)),
+  outcome LowCardinality(String) CODEC(ZSTD(1)),
+  `steps.trace_id` Array(FixedString(16)) CODEC(ZSTD(1)),
+  `steps.span_id` Array(FixedString(8)) CODEC(ZSTD(1)),
+  `steps.parent_id` Array(FixedString(8)) CODEC(ZSTD(1)),
+  `steps.start_ns` Array(Int64) CODEC(Delta, ZSTD(1)),
+  `steps.dur_us` Array(Nullable(Int64)) CODEC(ZSTD(1)),
+  `steps.kind` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+  `steps.name` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+  `steps.agent` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+  `steps.model` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+  `steps.tool` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+  `steps.status` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+  `steps.error_type` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+  `steps.in_tok` Array(Nullable(Int64)) CODEC(ZSTD(1)),
+  `steps.out_tok` Array(Nullable(Int64)) CODEC(ZSTD(1)),
+  `steps.cost_nano` Array(Nullable(Int64)) CODEC(ZSTD(1)),
+  `steps.flags` Array(Array(LowCardinality(String))) CODEC(ZSTD(1)),
+  INDEX by_session session_id TYPE bloom_filter(0.01) GRANULARITY 1)
+ENGINE = ReplacingMergeTree(seq) PARTITION BY greatest(2020, least(2060, intDiv(slot, 31556952) + 1970))
+ORDER BY (project, slot, session_id)
+SETTINGS index_granularity = 1024, {_DURABLE}"""
+
+_SESSIONS = f"""
+CREATE TABLE IF NOT EXISTS sessions (
+  key String CODEC(ZSTD(1)),
+  project LowCardinality(String) CODEC(ZSTD(1)),
+  session_id String CODEC(ZSTD(1)),
+  workflow LowCardinality(String) CODEC(ZSTD(1)),
+  user_id String CODEC(ZSTD(1)),
+  state LowCardinality(String) CODEC(ZSTD(1)),
+  outcome LowCardinality(String) CODEC(ZSTD(1)),
+  revision UInt64 CODEC(ZSTD(1)),
+  started_ns Int64 CODEC(ZSTD(1)),
+  ended_ns Int64 CODEC(ZSTD(1)),
+  received_ns Int64 CODEC(ZSTD(1)),
+  due_ns Int64 CODEC(ZSTD(1)),
+  steps UInt32 CODEC(ZSTD(1)),
+  llm_calls UInt32 CODEC(ZSTD(1)),
+  tool_calls UInt32 CODEC(ZSTD(1)),
+  tool_errors UInt32 CODEC(ZSTD(1)),
+  in_tok Nullable(Int64) CODEC(ZSTD(1)),
+  out_tok Nullable(Int64) CODEC(ZSTD(1)),
+  cached_tok Nullable(Int64) CODEC(ZSTD(1)),
+  reasoning_tok Nullable(Int64) CODEC(ZSTD(1)),
+  cost_nano Nullable(Int64) CODEC(ZSTD(1)),
+  moved_to String CODEC(ZSTD(1)))
+ENGINE = ReplacingMergeTree(revision) ORDER BY key
+SETTINGS index_granularity = 1024, {_DURABLE}"""
+
+_LOGS = f"""
+CREATE TABLE IF NOT EXISTS logs (
+  project LowCardinality(String),
+  trace_id FixedString(16) CODEC(ZSTD(1)),
+  span_id FixedString(8) CODEC(ZSTD(1)),
+  time_ns Int64 CODEC(Delta, ZSTD(1)),
+  seq UInt64 CODEC(Delta, ZSTD(1)),
+  place UInt32 CODEC(ZSTD(1)),
+  received_ns Int64 CODEC(Delta, ZSTD(1)),
+  severity Int32 CODEC(ZSTD(1)),
+  event_name LowCardinality(String) CODEC(ZSTD(1)),
+  body String CODEC(ZSTD(3)),
+  attributes String CODEC(ZSTD(3)))
+ENGINE = ReplacingMergeTree PARTITION BY {_RECEIVED_DAY} ORDER BY (project, trace_id, span_id, time_ns, seq, place)
+SETTINGS index_granularity = 1024, {_DURABLE}"""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((_SPANS, _MEMBERS, _MEMBERS_BY_TRACE, _LEDGER, _SESSIONS, _LOGS),)
+"""The statements of each version, from version 1. A statement may run twice; a published version is never edited."""
+
+TABLES = ("spans", "members", "members_by_trace", "ledger", "sessions", "logs")
+
+_VERSIONS = f"""
+CREATE TABLE IF NOT EXISTS schema_version (version UInt32, program String)
+ENGINE = MergeTree ORDER BY version SETTINGS {_DURABLE}"""
+
+
+def migrate(run: Callable[[str], object], program: str) -> None:
+    """Bring a database up to date, an empty one included; a crash between two statements is made good by the next call.
+
+    `run` executes one statement and answers with its single value. `program` is the version of this program.
+
+    Raises:
+        StoreNewerError: the database is newer than the program; nothing was changed.
+    """
+    run(_VERSIONS)
+    found = int(str(run("SELECT max(version) FROM schema_version")))
+    if found > len(MIGRATIONS):
+        raise StoreNewerError("telemetry", str(found), str(len(MIGRATIONS)), program)
+    for version, statements in enumerate(MIGRATIONS[found:], start=found + 1):
+        for statement in statements:
+            run(statement)
+        run(f"INSERT INTO schema_version VALUES ({version}, '{program}')")  # noqa: S608 - both values are our own

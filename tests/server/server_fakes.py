@@ -1,0 +1,233 @@
+"""Stores, a door and a flow that keep the promises of their seams, in lists."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import httpx
+import msgspec
+import uvicorn
+
+from watchpost.ingest.request import Accepted, OtlpRequest
+from watchpost.model.flag import Flag, flag_id
+from watchpost.model.session import Summary, Totals, session_key
+from watchpost.model.step import Reading
+from watchpost.model.telemetry import LogLine
+from watchpost.query.sessions import SessionFilter
+from watchpost.server.app import ServerSettings, create_app
+from watchpost.server.health import HealthNumbers
+from watchpost.store.contracts import LedgerStep, StepRow
+
+START_NS = 1_780_000_000_123_456_000
+"""2026-05-28 20:26:40.123456 UTC."""
+
+
+class Shelf:
+    """SessionReader, FlagReader and LogReader over lists."""
+
+    def __init__(self) -> None:
+        self.summaries: list[Summary] = []
+        self.ledger: dict[str, list[LedgerStep]] = {}
+        self.spans: dict[tuple[str, bytes, bytes], Reading] = {}
+        self.raised: list[Flag] = []
+        self.lines: list[tuple[str, LogLine]] = []
+
+    def sessions(self, wanted: SessionFilter) -> list[Summary]:
+        rows = [s for s in self.summaries if not s.moved_to]
+        for field in ("project", "session_id", "state", "outcome", "workflow", "user_id"):
+            asked = getattr(wanted, field)
+            rows = [s for s in rows if not asked or getattr(s, field) == asked]
+        rows.sort(key=lambda s: (s.received_ns, s.key), reverse=True)
+        if wanted.before is not None:
+            rows = [s for s in rows if (s.received_ns, s.key) < wanted.before]
+        return rows[: wanted.limit]
+
+    def session(self, key: str) -> Summary | None:
+        return next((s for s in self.summaries if s.key == key), None)
+
+    def steps(self, session: Summary, after: int, limit: int) -> list[StepRow]:
+        rows = self.ledger.get(session.key, [])[after : after + limit]
+        return [StepRow(after + place, step) for place, step in enumerate(rows, 1)]
+
+    def reading(self, project: str, trace_id: bytes, span_id: bytes) -> Reading | None:
+        return self.spans.get((project, trace_id, span_id))
+
+    def logs(self, project: str, trace_id: bytes, span_id: bytes, limit: int) -> list[LogLine]:
+        lines = [x for p, x in self.lines if (p, x.trace_id, x.span_id) == (project, trace_id, span_id)]
+        return sorted(lines, key=lambda line: line.time_ns)[:limit]
+
+    def flags(self, sessions: Sequence[tuple[str, str]]) -> list[Flag]:
+        return sorted((f for f in self.raised if (f.project, f.session_id) in sessions), key=lambda f: f.at_ns)
+
+    def flags_of_traces(self, traces: Sequence[tuple[str, bytes]]) -> list[Flag]:
+        return [f for f in self.raised if (f.project, f.trace_id) in traces]
+
+    def add_session(self, session_id: str, *, at: int = 0, **fields: object) -> Summary:
+        """A session received `at` seconds after START_NS, ended and completed unless told otherwise."""
+        start = START_NS + at * 10**9
+        summary = Summary(
+            key=session_key("default", session_id),
+            project="default",
+            session_id=session_id,
+            workflow="refunds",
+            user_id="u-1",
+            state="ended",
+            outcome="completed",
+            revision=1,
+            started_ns=start,
+            ended_ns=start + 2_500_000_000,
+            received_ns=start,
+            due_ns=0,
+            totals=Totals(),
+        )
+        summary = msgspec.structs.replace(summary, **fields)
+        self.summaries.append(summary)
+        return summary
+
+    def add_step(self, session: Summary, kind: str = "tool", *, trace: int = 1, **fields: object) -> LedgerStep:
+        """The next step of a session, in trace number `trace`, with a span behind it."""
+        rows = self.ledger.setdefault(session.key, [])
+        number = len(rows) + 1
+        trace_id = hashlib.blake2b(f"{session.key}{trace}".encode(), digest_size=16).digest()
+        given = {name: fields.pop(name) for name in ("input", "output", "rest", "refs") if name in fields}
+        step = LedgerStep(
+            trace_id=trace_id,
+            span_id=number.to_bytes(8, "big"),
+            parent_id=bytes(8),
+            start_ns=session.started_ns + number * 10**8,
+            dur_us=1500,
+            kind=kind,
+            name="lookup_order",
+            agent="refund-agent",
+            model="",
+            tool="lookup_order" if kind == "tool" else "",
+            status="ok",
+            error_type="",
+            in_tok=None,
+            out_tok=None,
+            cost_nano=None,
+        )
+        step = msgspec.structs.replace(step, **fields)
+        rows.append(step)
+        reading = Reading(
+            project=session.project,
+            trace_id=step.trace_id,
+            span_id=step.span_id,
+            parent_id=step.parent_id,
+            ver=1,
+            received_ns=session.received_ns,
+            start_ns=step.start_ns,
+            end_ns=step.start_ns + 1,
+            kind=step.kind,
+            name=step.name,
+            status=step.status,
+            tool=step.tool,
+        )
+        self.spans[session.project, step.trace_id, step.span_id] = msgspec.structs.replace(reading, **given)
+        return step
+
+    def add_flag(self, session: Summary, step: LedgerStep, **fields: object) -> Flag:
+        """A confirmed loop flag at a step."""
+        flag = Flag(
+            id=flag_id(session.project, "loop", str(len(self.raised)), step.trace_id, step.span_id),
+            project=session.project,
+            session_id=session.session_id,
+            kind="loop",
+            subject="lookup_order",
+            trace_id=step.trace_id,
+            span_id=step.span_id,
+            severity="high",
+            state="confirmed",
+            summary="lookup_order was called 4 times with the same arguments",
+            evidence={"steps": [step.span_id.hex()]},
+            at_ns=step.start_ns,
+        )
+        self.raised.append(msgspec.structs.replace(flag, **fields))
+        return self.raised[-1]
+
+
+class OpenDoor:
+    """Keeps what it is given; answers or raises what it was told to."""
+
+    def __init__(self) -> None:
+        self.taken: list[OtlpRequest] = []
+        self.answer: Accepted | Exception = Accepted(0)
+
+    async def accept(self, request: OtlpRequest) -> Accepted:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        self.taken.append(request)
+        return self.answer
+
+
+class Pulse:
+    """A flow that is as ready, and counts, as the test says."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self.now = HealthNumbers()
+
+    def unready(self) -> str | None:
+        return self.reason
+
+    def numbers(self) -> HealthNumbers:
+        return self.now
+
+
+class House:
+    """A whole server over fakes, and a caller beside it who speaks as a program on this machine does."""
+
+    def __init__(self, **settings: int) -> None:
+        self.address = ""
+        self.door = OpenDoor()
+        self.shelf = Shelf()
+        self.pulse = Pulse()
+        self.app = create_app(
+            self.door,
+            sessions=self.shelf,
+            flags=self.shelf,
+            logs=self.shelf,
+            health=self.pulse,
+            settings=ServerSettings(**settings),
+        )
+
+    def get(self, address: str, **headers: str) -> httpx.Response:
+        """One GET in process, at localhost:8484."""
+        return self.ask("GET", address, headers=headers)
+
+    def post(self, address: str, body: bytes = b"", **headers: str) -> httpx.Response:
+        """One POST of OTLP/protobuf in process, unless `content_type` says otherwise; underscores in names become dashes."""
+        named = {"content-type": "application/x-protobuf"} | {k.replace("_", "-"): v for k, v in headers.items()}
+        return self.ask("POST", address, headers={k: v for k, v in named.items() if v}, content=body)
+
+    def ask(self, method: str, address: str, **more: object) -> httpx.Response:
+        """One request in process; an error that the application lets out is answered as a server would answer it."""
+
+        async def one() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8484") as client:
+                return await client.request(method, address, **more)
+
+        return asyncio.run(one())
+
+
+@contextmanager
+def served(house: House) -> Iterator[str]:
+    """The house behind a real HTTP server on a free port of this machine; yields its address."""
+    config = uvicorn.Config(house.app, host="127.0.0.1", port=0, log_level="warning", ws="none", lifespan="on")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()

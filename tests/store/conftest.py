@@ -1,0 +1,60 @@
+"""Both ways to a ClickHouse: in this process, and through the HTTP interface of another."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from watchpost.store.engines.clickhouse import ClickHouse
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def embedded_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    folder = tmp_path_factory.mktemp("embedded")
+    store = ClickHouse.open(f"chdb://{folder / 'db'}", folder / "tmp", "0.1.0")
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def front_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    program = Path(__file__).with_name("clickhouse_front.py")
+    folder = tmp_path_factory.mktemp("front")
+    with subprocess.Popen([sys.executable, program, folder / "db"], stdout=subprocess.PIPE, text=True) as front:
+        assert front.stdout is not None
+        yield f"clickhouse://127.0.0.1:{int(front.stdout.readline())}"
+        front.kill()
+
+
+@pytest.fixture(scope="session")
+def http_clickhouse(front_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    store = ClickHouse.open(front_dsn, tmp_path_factory.mktemp("unused"), "0.1.0")
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["embedded_clickhouse", "http_clickhouse"])
+def telemetry(request: pytest.FixtureRequest) -> ClickHouse:
+    """A store with whatever other tests have left in it, under other projects."""
+    store = request.getfixturevalue(request.param)
+    assert isinstance(store, ClickHouse)
+    return store
+
+
+@pytest.fixture
+def project() -> str:
+    """A project that no other test uses."""
+    return f"project-{next(_NUMBERS)}"
+
+
+@pytest.fixture
+def number() -> int:
+    """The first of a thousand numbers of batches that no other test uses."""
+    return next(_NUMBERS) * 1000

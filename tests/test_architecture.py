@@ -1,0 +1,189 @@
+"""The shape of the code that no linter sees."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import io
+import re
+import sys
+import tokenize
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = (ROOT / "src" / "watchpost", ROOT / "core" / "src" / "watchpost_core")
+ROOMS = sorted(path.name for path in SOURCES[0].iterdir() if path.is_dir() and path.name != "__pycache__")
+
+LINES = 400
+LONGER: dict[str, str] = {}
+"""Modules that may be longer than `LINES`, each with the reason."""
+
+VAGUE = {"base", "bases", "common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
+PROTOCOL_METHODS = 4
+BROAD_EXCEPT = "src/watchpost/runtime/supervisor.py"
+
+NOUNS_MAY_IMPORT = {"watchpost", "watchpost_core", "msgspec"}
+"""What nouns and questions may import beside the standard library."""
+
+
+def modules_in(*folders: Path) -> list[Path]:
+    return sorted(path for folder in folders for path in folder.rglob("*.py") if ".peers" not in path.parts)
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+MODULES = modules_in(*SOURCES)
+EVERYTHING = modules_in(*SOURCES, ROOT / "tests", ROOT / "bench")
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+
+
+def imported(tree: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def test_no_module_is_longer_than_the_limit() -> None:
+    lengths = {named(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    too_long = {name: length for name, length in lengths.items() if length > LINES and name not in LONGER}
+    assert too_long == {}, f"split these, or add them to LONGER with the reason: {too_long}"
+
+
+def test_every_exception_to_the_length_limit_has_a_reason_and_is_still_needed() -> None:
+    for name, reason in LONGER.items():
+        assert len(reason.split()) > 3, f"say why {name} is longer"
+        assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) > LINES, f"take {name} out of LONGER"
+
+
+def test_no_module_has_a_vague_name() -> None:
+    vague = [named(path) for path in MODULES if VAGUE & set(path.stem.split("_"))]
+    vague += [named(path.parent) for path in MODULES if path.parent.name in VAGUE]
+    assert vague == [], f"name these after what they hold: {vague}"
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [named(path) for path, tree in TREES.items() if not ast.get_docstring(tree)]
+    assert silent == [], f"these modules have no docstring: {silent}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_states_its_promise(room: str) -> None:
+    front = SOURCES[0] / room / "__init__.py"
+    promise = ast.get_docstring(TREES[front]) if front in TREES else ""
+    assert promise, f"{named(front)} has no docstring"
+    assert len(promise.split()) >= 5, f"{named(front)} states no promise: {promise!r}"
+    assert promise.rstrip().endswith("."), f"{named(front)} does not end in a full sentence"
+
+
+def is_protocol(node: ast.ClassDef) -> bool:
+    names = {ast.unparse(base).split("[")[0] for base in node.bases}
+    return bool(names & {"Protocol", "typing.Protocol"})
+
+
+def test_a_protocol_has_at_most_four_methods() -> None:
+    wide = {}
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and is_protocol(node):
+                methods = [part.name for part in node.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)]
+                if len(methods) > PROTOCOL_METHODS:
+                    wide[f"{named(path)}:{node.name}"] = methods
+    assert wide == {}, f"split these seams by who needs what: {wide}"
+
+
+def is_detector(node: ast.AST) -> bool:
+    if not isinstance(node, ast.ClassDef) or is_protocol(node):
+        return False
+    return {"see", "rewind"} <= {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+
+
+def parts(kind: str) -> set[str]:
+    """The modules that are one part of a kind each: a whole folder of them, or those that hold a detector."""
+    if kind == "detector":
+        detect = (SOURCES[0] / "detect").glob("*.py")
+        return {path.stem for path in detect if any(is_detector(node) for node in ast.walk(TREES[path]))}
+    folder = SOURCES[0] / {"dialect": "ingest/dialects", "notifier": "alerting/notifiers"}[kind]
+    return {path.stem for path in folder.glob("*.py")} - {"__init__", kind}
+
+
+@pytest.mark.parametrize("kind", ["dialect", "notifier", "detector"])
+def test_every_part_of_a_kind_has_a_test_named_for_it(kind: str) -> None:
+    tests = {path.stem for path in (ROOT / "tests").rglob("*") if path.suffix in {".py", ".txt"}}
+    assert parts(kind), f"found no {kind} at all"
+    untested = sorted(part for part in parts(kind) if not any(part in test for test in tests))
+    assert untested == [], f"no file below tests/ is named for {kind} {untested}"
+
+
+def test_the_contract_for_nouns_forbids_every_dependency_but_msgspec() -> None:
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    forbidden = set(contracts["importlinter:contract:nouns"]["forbidden_modules"].split())
+    used = {name.partition(".")[0] for tree in TREES.values() for name in imported(tree)}
+    missing = used - set(sys.stdlib_module_names) - NOUNS_MAY_IMPORT - forbidden
+    assert missing == set(), f"add to forbidden_modules of the contract 'nouns' in .importlinter: {sorted(missing)}"
+
+
+def swallows_everything(node: ast.ExceptHandler) -> bool:
+    """Whether this handler takes every exception and does not end in raising it again."""
+    caught = {part.id for part in ast.walk(node.type) if isinstance(part, ast.Name)} if node.type else {"Exception"}
+    last = node.body[-1]
+    return bool(caught & {"Exception", "BaseException"}) and not (isinstance(last, ast.Raise) and last.exc is None)
+
+
+def test_a_broad_except_stands_in_the_supervisor_and_nowhere_else() -> None:
+    broad = [
+        f"{named(path)}:{node.lineno}"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler) and swallows_everything(node) and named(path) != BROAD_EXCEPT
+    ]
+    assert broad == [], f"catch what you can act on: {broad}"
+
+
+def test_every_suppressed_warning_gives_its_reason_on_the_line() -> None:
+    silent = []
+    for path in EVERYTHING:
+        for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
+            if token.type == tokenize.COMMENT:
+                match = re.match(
+                    r"#\s*(noqa(:\s*[A-Z]+[0-9]+(,\s*[A-Z]+[0-9]+)*)?|type:\s*ignore(\[[^\]]*\])?)(?P<why>.*)",
+                    token.string,
+                )
+                if match and len(re.findall(r"\w+", match["why"])) < 3:
+                    silent.append(f"{named(path)}:{token.start[0]}")
+    assert silent == [], f"say why: {silent}"
+
+
+def test_the_lock_holds_a_fitting_version_of_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = [Requirement(line) for line in project["project"]["dependencies"] + project["dependency-groups"]["dev"]]
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pins = (re.match(r"([A-Za-z0-9._-]+)==(\S+)", line) for line in lines)
+    locked = {canonicalize_name(pin[1]): pin[2] for pin in pins if pin}
+    missing = [
+        str(each)
+        for each in wanted
+        if each.name != "watchpost-core" and locked.get(canonicalize_name(each.name), "") not in each.specifier
+    ]
+    assert missing == [], f"run make lock: {missing}"
+
+
+def test_every_setting_is_documented() -> None:
+    from watchpost.runtime.settings import Settings  # noqa: PLC0415  the other rules hold without it
+
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    names = [f"WATCHPOST_{name.upper()}" for name in Settings.model_fields]
+    assert names, "there are no settings to document"
+    missing = [name for name in names if not re.search(rf"\b{name}\b", page)]
+    assert missing == [], f"docs/configuration.md does not explain {missing}"
