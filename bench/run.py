@@ -114,7 +114,7 @@ def carried_out(measurement: Measurement, lab: Lab) -> Result:
     try:
         measured_now = measurement.function(lab)
     except _FAILURES as error:
-        failure = f"{type(error).__name__}: {error}"[:500]
+        failure = f"{type(error).__name__}: {str(error)[-500:]}"
     took = time.perf_counter() - begun
     print(f"  {measured_now.value if measured_now else 'not measured: ' + failure} ({took:.0f} s)", flush=True)
     for note in measured_now.notes if measured_now else ():

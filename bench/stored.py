@@ -50,8 +50,9 @@ class Stock:
 
     def running(self) -> Watchpost:
         """The server on it, started if need be."""
+        folder = self._filled()
         if self._server is None:
-            self._server = self._lab.serve(self._filled())
+            self._server = self._lab.serve(folder)
         return self._server
 
     def folder(self) -> Path:
@@ -70,9 +71,12 @@ class Stock:
 
     def _filled(self) -> Path:
         if self._folder is None:
-            self._folder = self._lab.new_folder("stock")
-            self._server = self._lab.serve(self._folder)
+            self.close()
+            self.spans = 0
+            folder = self._lab.new_folder("stock")
+            self._server = self._lab.serve(folder)
             self._fill(self._server)
+            self._folder = folder
         return self._folder
 
     def _fill(self, server: Watchpost) -> None:

@@ -23,7 +23,7 @@ NEEDED = (
     "bench/ruff.toml",
 )
 
-DETECTOR = "class Fault:\n    def see(self) -> None: ...\n    def rewind(self) -> None: ..."
+DETECTOR = "class Flaw:\n    def see(self) -> None: ...\n    def rewind(self) -> None: ..."
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_deptry_catches_an_undeclared_import(tree: Path, target: str, folder: st
     [
         ("src/watchpost/model/utils.py", "", "src/watchpost/model/utils.py"),
         ("src/watchpost/model/fault.py", "#\n" * 400, "src/watchpost/model/fault.py"),
-        ("src/watchpost/detect/fault.py", DETECTOR, "named for detector ['fault'"),
+        ("src/watchpost/detect/flaw.py", DETECTOR, "named for detector ['flaw'"),
         ("src/watchpost/attic/__init__.py", "", "src/watchpost/attic/__init__.py states no promise"),
         ("src/watchpost/model/fault.py", "ODD = 1  # noqa: E501", "src/watchpost/model/fault.py:3"),
         (

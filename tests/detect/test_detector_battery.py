@@ -60,6 +60,7 @@ def a_step(
 KINDS: tuple[StepKind, ...] = ("llm", "tool", "tool", "tool", "human", "handoff", "retrieval")
 STATUSES: tuple[Status, ...] = ("ok", "error", "running")
 LIKELY = ('{"id": 1}', '{"id": 2}', '{"q": "the same long words here"}', '{"q": "the same long word here"}', "{}", "")
+REWORDED = ('{"q": "other"}', '{"ask": "a third way to put it"}', '{"find": "quite another question"}', "{}")
 HOSTILE = (
     "\ud800", '{"a": "\\ud800"}', "[" * 100_000, "{" * 5_000, "1" * 50_000, "a1 " * 20_000, "\0", "null", "None",
     "NaN", "1e999", '"', "\u2028\U0001f980", '{"a":1,"a":2}', " ", '{"n": 1' + "0" * 5_000 + "}",
@@ -85,7 +86,7 @@ def likely_sessions(draw: st.DrawFn) -> list[Step]:
     count = draw(st.integers(0, 25))
     kinds: st.SearchStrategy[StepKind] = st.sampled_from(("tool", "tool", "tool", "human", "llm"))
     names, results = st.sampled_from(("get", "get", "set", "poll_it")), st.sampled_from(("r", "s", "[]"))
-    arguments = st.sampled_from(LIKELY[:4])
+    arguments = st.sampled_from(LIKELY[:4] + REWORDED)
     return [a_step(number, draw(kinds), draw(names), draw(arguments), draw(results)) for number in range(count)]
 
 
@@ -108,6 +109,14 @@ def test_any_step_is_taken_and_what_is_found_can_be_stored_and_shown(
         assert finding.subject
         assert finding.summary
         assert finding.severity in SEVERITIES
+
+
+@every_detector
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_in_a_loop_can_be_stored(make: Callable[[], Detector], text: str) -> None:
+    steps = [a_step(number, "tool", text[:500], text, text) for number in range(6)]
+    for _, finding in fresh_pass(make, steps):
+        assert msgspec.json.decode(msgspec.json.encode(finding), type=Finding) == finding
 
 
 @every_detector
@@ -228,6 +237,8 @@ def test_what_is_held_grows_by_little_with_each_step(
     for number in range(2_000):
         detector.see(step_at(number))
     assert held_bytes(detector) / 2_000 < 2_000
+    copied_with_each_step = [each for each in reachable(detector) if isinstance(each, str | bytes | tuple | frozenset)]
+    assert max(map(sys.getsizeof, copied_with_each_step)) < 4_000
 
 
 @every_detector

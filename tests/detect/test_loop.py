@@ -104,6 +104,10 @@ def test_calls_before_any_human_step_are_one_turn() -> None:
     assert [each.evidence["value"] for each in found] == [5]
 
 
+def test_one_call_that_may_be_repeated_is_no_cycle_with_itself() -> None:
+    assert not findings('step 1-9 tool get {"id": 1}', LoopSettings(repeats=0))
+
+
 def test_arguments_longer_than_the_limit_are_alike_only_to_themselves() -> None:
     long = "word " * TEXT_LIMIT
     same = f'{{"text": "{long}"}}'
@@ -130,7 +134,7 @@ def test_past_the_text_budget_only_the_very_same_arguments_are_alike() -> None:
     filling = [f'tool fill {{"n": {n}, "text": "{long}"}}' for n in range(TEXT_BUDGET // len(long))]
     filling += [f'tool fill {{"n": {n}, "text": "{short}"}}' for n in range(len(filling), len(filling) + 100)]
     near = [f'tool ask {{"q": "how is a refund of premium {word} made"}}' for word in ("orders", "order", "Orders")]
-    lines = [*filling, *near, near[0], near[0]]
+    lines = [*filling, "human", *near, near[0], near[0]]
     found = findings("\n".join(f"step {number} {line}" for number, line in enumerate(lines, start=1)))
     assert [each.summary.split(" {")[0] for each in found] == ["ask called 3 times with the same arguments"]
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import httpx
@@ -125,7 +125,7 @@ class Shelf:
             end_ns=step.start_ns + 1,
             kind=step.kind,
             name=step.name,
-            status=step.status,
+            status="ok",
             tool=step.tool,
         )
         self.spans[session.project, step.trace_id, step.span_id] = msgspec.structs.replace(reading, **given)
@@ -182,7 +182,7 @@ class Pulse:
 class House:
     """A whole server over fakes, and a caller beside it who speaks as a program on this machine does."""
 
-    def __init__(self, **settings: int) -> None:
+    def __init__(self, settings: ServerSettings | None = None) -> None:
         self.address = ""
         self.door = OpenDoor()
         self.shelf = Shelf()
@@ -193,7 +193,7 @@ class House:
             flags=self.shelf,
             logs=self.shelf,
             health=self.pulse,
-            settings=ServerSettings(**settings),
+            settings=settings or ServerSettings(),
         )
 
     def get(self, address: str, **headers: str) -> httpx.Response:
@@ -203,15 +203,18 @@ class House:
     def post(self, address: str, body: bytes = b"", **headers: str) -> httpx.Response:
         """One POST of OTLP/protobuf in process, unless `content_type` says otherwise; underscores in names become dashes."""
         named = {"content-type": "application/x-protobuf"} | {k.replace("_", "-"): v for k, v in headers.items()}
-        return self.ask("POST", address, headers={k: v for k, v in named.items() if v}, content=body)
+        return self.ask("POST", address, headers={k: v for k, v in named.items() if v}, body=body)
 
-    def ask(self, method: str, address: str, **more: object) -> httpx.Response:
+    def ask(
+        self, method: str, address: str, *, headers: Mapping[str, str | bytes] | None = None, body: bytes = b""
+    ) -> httpx.Response:
         """One request in process; an error that the application lets out is answered as a server would answer it."""
+        as_sent = {name.encode(): v if isinstance(v, bytes) else v.encode() for name, v in (headers or {}).items()}
 
         async def one() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8484") as client:
-                return await client.request(method, address, **more)
+                return await client.request(method, address, headers=as_sent, content=body)
 
         return asyncio.run(one())
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import grpc
 import httpx
 import pytest
-from google.rpc.error_details_pb2 import RetryInfo
-from google.rpc.status_pb2 import Status
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # ships no types
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ships no types
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from server_fakes import House, served
 
 from watchpost.ingest.request import Accepted, OverloadedError, RefusedError
+from watchpost.server.app import ServerSettings
 
 
 def request(name: str = "step") -> ExportTraceServiceRequest:
@@ -25,21 +26,30 @@ def request(name: str = "step") -> ExportTraceServiceRequest:
     return ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=[span])])])
 
 
+class Client:
+    """The published client stubs, which come without types."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.channel = channel
+        self.traces = TraceServiceStub(channel).Export  # type: ignore[no-untyped-call]  # generated
+        self.logs = LogsServiceStub(channel).Export  # type: ignore[no-untyped-call]  # generated
+
+
 @contextmanager
-def line(house: House) -> Iterator[grpc.Channel]:
+def line(house: House) -> Iterator[Client]:
     with served(house) as address:
         house.address = address
         with grpc.insecure_channel(f"127.0.0.1:{house.app.state.grpc_port}") as channel:
-            yield channel
+            yield Client(channel)
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
 def test_an_export_reaches_the_door_as_bytes(compression: grpc.Compression) -> None:
-    house = House(grpc_port=0)
-    with line(house) as channel:
+    house = House(ServerSettings(grpc_port=0))
+    with line(house) as client:
         metadata = (("x-watchpost-project", "shop"),)
-        TraceServiceStub(channel).Export(request("a" * 5000), compression=compression, metadata=metadata)
-        LogsServiceStub(channel).Export(ExportLogsServiceRequest())
+        client.traces(request("a" * 5000), compression=compression, metadata=metadata)
+        client.logs(ExportLogsServiceRequest())
     traces, logs = house.door.taken
     assert (traces.signal, traces.project, traces.content_encoding) == ("traces", "shop", "")
     assert traces.body == request("a" * 5000).SerializeToString()
@@ -47,18 +57,18 @@ def test_an_export_reaches_the_door_as_bytes(compression: grpc.Compression) -> N
 
 
 def test_a_partial_success_says_how_many_and_why() -> None:
-    house = House(grpc_port=0)
+    house = House(ServerSettings(grpc_port=0))
     house.door.answer = Accepted(1, ("span_id: has 7 bytes",))
-    with line(house) as channel:
-        partial = TraceServiceStub(channel).Export(request()).partial_success
+    with line(house) as client:
+        partial = client.traces(request()).partial_success
     assert (partial.rejected_spans, partial.error_message) == (1, "span_id: has 7 bytes")
 
 
 def test_overload_is_resource_exhausted_with_the_time_to_wait() -> None:
-    house = House(grpc_port=0)
+    house = House(ServerSettings(grpc_port=0))
     house.door.answer = OverloadedError("the log is behind", 9)
-    with line(house) as channel, pytest.raises(grpc.RpcError) as caught:
-        TraceServiceStub(channel).Export(request())
+    with line(house) as client, pytest.raises(grpc.RpcError) as caught:
+        client.traces(request())
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     details = dict(caught.value.trailing_metadata())["grpc-status-details-bin"]
     delay = RetryInfo()
@@ -67,50 +77,50 @@ def test_overload_is_resource_exhausted_with_the_time_to_wait() -> None:
 
 
 def test_a_refusal_is_invalid_argument_and_names_the_field() -> None:
-    house = House(grpc_port=0)
+    house = House(ServerSettings(grpc_port=0))
     house.door.answer = RefusedError(400, "ends early", "body")
-    with line(house) as channel, pytest.raises(grpc.RpcError) as caught:
-        TraceServiceStub(channel).Export(request())
+    with line(house) as client, pytest.raises(grpc.RpcError) as caught:
+        client.traces(request())
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert caught.value.details() == "body: ends early"
 
 
 def test_a_project_that_cannot_be_a_name_is_refused() -> None:
-    house = House(grpc_port=0)
-    with line(house) as channel, pytest.raises(grpc.RpcError) as caught:
-        TraceServiceStub(channel).Export(request(), metadata=(("x-watchpost-project", "a" * 129),))
+    house = House(ServerSettings(grpc_port=0))
+    with line(house) as client, pytest.raises(grpc.RpcError) as caught:
+        client.traces(request(), metadata=(("x-watchpost-project", "a" * 129),))
     assert "x-watchpost-project" in (caught.value.details() or "")
     assert house.door.taken == []
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
 def test_a_message_over_the_limit_never_reaches_the_door(compression: grpc.Compression) -> None:
-    house = House(grpc_port=0, max_body_bytes=10_000)
-    with line(house) as channel, pytest.raises(grpc.RpcError) as caught:
-        TraceServiceStub(channel).Export(request("a" * 1_000_000), compression=compression)
+    house = House(ServerSettings(grpc_port=0, max_body_bytes=10_000))
+    with line(house) as client, pytest.raises(grpc.RpcError) as caught:
+        client.traces(request("a" * 1_000_000), compression=compression)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert house.door.taken == []
 
 
 def test_another_service_is_unimplemented() -> None:
-    with line(House(grpc_port=0)) as channel, pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export")(b"")
+    with line(House(ServerSettings(grpc_port=0))) as client, pytest.raises(grpc.RpcError) as caught:
+        client.channel.unary_unary("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export")(b"")
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_the_port_is_closed_when_the_application_has_stopped() -> None:
-    house = House(grpc_port=0)
+    house = House(ServerSettings(grpc_port=0))
     with line(house):
         pass
     port = house.app.state.grpc_port
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as caught:
-        TraceServiceStub(channel).Export(request(), timeout=5)
+        Client(channel).traces(request(), timeout=5)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def test_answers_over_grpc_are_counted() -> None:
-    house = House(grpc_port=0)
-    with line(house) as channel:
-        TraceServiceStub(channel).Export(request())
+    house = House(ServerSettings(grpc_port=0))
+    with line(house) as client:
+        client.traces(request())
         text = httpx.get(f"{house.address}/metrics").text
     assert 'watchpost_otlp_answers_total{signal="traces",status="OK",transport="grpc"} 1.0' in text

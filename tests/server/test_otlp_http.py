@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 
 import httpx
 import pytest
-from google.rpc.error_details_pb2 import BadRequest, RetryInfo
-from google.rpc.status_pb2 import Status
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo  # type: ignore[import-untyped]  # ships no types
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ships no types
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from server_fakes import House, served
 
 from watchpost.ingest.request import Accepted, OverloadedError, RefusedError
+from watchpost.server.app import ServerSettings
 
 PATHS = ("/v1/traces", "/v1/logs")
 
@@ -103,15 +105,15 @@ def test_other_methods_are_405_and_name_the_one_allowed(method: str) -> None:
 @pytest.mark.parametrize("name", [b"\xff\xfe", b"a" * 129, "a\u202eb".encode()])
 def test_a_project_that_cannot_be_a_name_is_refused(name: bytes) -> None:
     house = House()
-    headers = {"content-type": "application/json", "x-watchpost-project": name}
-    answer = house.ask("POST", "/v1/traces", headers=headers, content=b"{}")
+    headers: dict[str, str | bytes] = {"content-type": "application/json", "x-watchpost-project": name}
+    answer = house.ask("POST", "/v1/traces", headers=headers, body=b"{}")
     assert answer.status_code == 400
     assert "x-watchpost-project" in answer.json()["message"]
     assert house.door.taken == []
 
 
 def test_a_body_at_the_limit_passes_and_one_byte_more_does_not() -> None:
-    house = House(max_body_bytes=1000)
+    house = House(ServerSettings(max_body_bytes=1000))
     assert house.post("/v1/traces", bytes(1000)).status_code == 200
     answer = house.post("/v1/traces", bytes(1001))
     assert answer.status_code == 413
@@ -120,14 +122,14 @@ def test_a_body_at_the_limit_passes_and_one_byte_more_does_not() -> None:
 
 
 def test_bodies_that_do_not_fit_beside_each_other_are_to_be_sent_again() -> None:
-    house = House(max_body_bytes=1000, max_held_bytes=500)
+    house = House(ServerSettings(max_body_bytes=1000, max_held_bytes=500))
     assert house.post("/v1/traces", bytes(501)).headers["retry-after"] == "1"
     for _ in range(3):
         assert house.post("/v1/traces", bytes(500)).status_code == 200
 
 
 def test_a_declared_length_over_the_limit_is_refused_before_the_body_is_sent() -> None:
-    with served(House(max_body_bytes=1000)) as address:
+    with served(House(ServerSettings(max_body_bytes=1000))) as address:
         request = (
             b"POST /v1/traces HTTP/1.1\r\nHost: %b\r\nContent-Type: application/x-protobuf\r\n"
             b"Content-Length: 99000000000\r\n\r\n"
@@ -136,7 +138,7 @@ def test_a_declared_length_over_the_limit_is_refused_before_the_body_is_sent() -
 
 
 def test_a_chunked_body_over_the_limit_is_refused_while_it_still_comes() -> None:
-    house = House(max_body_bytes=100_000)
+    house = House(ServerSettings(max_body_bytes=100_000))
     with served(house) as address:
         start = (
             b"POST /v1/traces HTTP/1.1\r\nHost: %b\r\nContent-Type: application/x-protobuf\r\n"
@@ -151,7 +153,7 @@ def test_a_chunked_body_over_the_limit_is_refused_while_it_still_comes() -> None
 def test_a_chunked_body_is_read_whole() -> None:
     house = House()
 
-    def chunks():  # type: ignore[no-untyped-def]  # a generator of bytes, for httpx to send chunk by chunk
+    def chunks() -> Iterator[bytes]:
         for _ in range(100):
             yield b"0123456789" * 1000
 
@@ -170,7 +172,7 @@ def test_a_body_without_a_length_is_empty() -> None:
 
 
 def test_a_caller_that_leaves_early_leaves_nothing_behind() -> None:
-    house = House(max_held_bytes=70_000)
+    house = House(ServerSettings(max_held_bytes=70_000))
     with served(house) as address:
         request = (
             b"POST /v1/traces HTTP/1.1\r\nHost: %b\r\nContent-Type: application/x-protobuf\r\n"

@@ -46,9 +46,10 @@ class Engine:
         self._connection = chdb.connect(str(folder))
         self._lock = threading.Lock()
 
-    def answer(self, sql: str, data: bytes, settings: dict[str, str]) -> bytes:
+    def answer(self, database: str, sql: str, data: bytes, settings: dict[str, str]) -> bytes:
         """The engine's answer in the format that the statement names; `data` is what an INSERT inserts."""
         with self._lock:
+            self._connection.query(f"USE {database}")
             if data:
                 return self._insert(sql, data, settings)
             for name, value in settings.items():
@@ -82,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         settings = {name: value for name, value in params.items() if name not in TRANSPORT}
         sql, data = (params["query"], body) if "query" in params else (body.decode(), b"")
         try:
-            self._send(200, self.engine.answer(sql, data, settings))
+            self._send(200, self.engine.answer(params.get("database", "default"), sql, data, settings))
         except RuntimeError as error:
             self._send(500, str(error).encode())
 

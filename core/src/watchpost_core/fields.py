@@ -10,7 +10,22 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _NAME_TAIL = 128
 _LONGEST = 4
 
-ID_TAILS = frozenset({"id", "ids", "uuid", "uuids", "guid", "sku", "isbn", "ordernumber", "trackingnumber", "invoicenumber", "serialnumber", "itemnumber"})
+ID_TAILS = frozenset(
+    {
+        "id",
+        "ids",
+        "uuid",
+        "uuids",
+        "guid",
+        "sku",
+        "isbn",
+        "ordernumber",
+        "trackingnumber",
+        "invoicenumber",
+        "serialnumber",
+        "itemnumber",
+    }
+)
 
 SECRET_FIELDS: Mapping[str, str] = {
     "password": "password",
@@ -51,9 +66,44 @@ SECRET_FIELDS: Mapping[str, str] = {
 }
 """The last words of a field's name, and the kind of value that such a field holds."""
 
-_SINGLE_WORD_TAILS = ("password", "passwd", "apikey", "secretkey", "privatekey", "accesstoken", "authtoken", "clientsecret")
+_SINGLE_WORD_TAILS = (
+    "password",
+    "passwd",
+    "apikey",
+    "secretkey",
+    "privatekey",
+    "accesstoken",
+    "authtoken",
+    "clientsecret",
+)
 
-PLAIN_FIELDS = frozenset({"pagetoken", "nexttoken", "continuationtoken", "cursortoken", "synctoken", "eostoken", "bostoken", "padtoken", "unktoken", "septoken", "clstoken", "masktoken", "stoptoken", "endtoken", "starttoken", "firsttoken", "lasttoken", "newtoken", "pertoken", "specialtoken", "inputtoken", "outputtoken"})
+PLAIN_FIELDS = frozenset(
+    {
+        "pagetoken",
+        "nexttoken",
+        "continuationtoken",
+        "cursortoken",
+        "cancellationtoken",
+        "synctoken",
+        "eostoken",
+        "bostoken",
+        "padtoken",
+        "unktoken",
+        "septoken",
+        "clstoken",
+        "masktoken",
+        "stoptoken",
+        "endtoken",
+        "starttoken",
+        "firsttoken",
+        "lasttoken",
+        "newtoken",
+        "pertoken",
+        "specialtoken",
+        "inputtoken",
+        "outputtoken",
+    }
+)
 """Names that end like a secret's name and hold none: places in a listing and words of a model's vocabulary."""
 
 _VALUE_FORMS: Mapping[str, re.Pattern[str]] = {

@@ -178,8 +178,12 @@ def _is_version(text: str, start: int, value: str) -> bool:
     return value.endswith(".0") or _VERSION_BEFORE.search(text[max(0, start - 24) : start]) is not None
 
 
-_VERSION_BEFORE = re.compile(r"(?i:version|release|section|chapter|build|\brev|\bver)[^0-9A-Za-z]{0,4}$|[=~<>!][=>]\s?$|[A-Za-z0-9]/$")
-_DOCUMENTATION = tuple(map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")))
+_VERSION_BEFORE = re.compile(
+    r"(?i:version|release|section|chapter|build|\brev|\bver)[^0-9A-Za-z]{0,4}$|[=~<>!][=>]\s?$|[A-Za-z0-9]/$"
+)
+_DOCUMENTATION = tuple(
+    map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
+)
 """Stand for public addresses in every text that must not name a real one."""
 
 
@@ -196,7 +200,8 @@ def _called_phone(text: str, first: int, last: int) -> Sequence[Found]:
     glued = before[-1:].isalpha() and not (word.isupper() and before[-1:].islower() and before not in {"i", " i"})
     if glued and re.search(r"\\[nrt]$", before) is None:
         return _NOTHING
-    return (Found(match.start(1), match.end()),)
+    is_open = text[match.start(1)] == "(" and ")" not in match.group(1)
+    return (Found(match.start(1) + is_open, match.end()),)
 
 
 _PHONE_WORD = r"(?i:telephone|phone|mobile|whatsapp|tel|fax|call me (?:at|on)|reach me (?:at|on)|text me (?:at|on))"
@@ -237,17 +242,28 @@ def _url_password(text: str, first: int, last: int) -> Sequence[Found]:
     return (Found(start, last - 1),)
 
 
+_FIRST_OCTET = "(?:[1-9]|1[1-9]|[2-9][0-9]|1(?:[013-9][0-9]|2[0-689])|2(?:[01][0-9]|2[0-3]))"
+"""Without 0, 10, 127 and all from 224 on, under which no address is public: they are frequent, and need no closer look."""
+
 RULES: tuple[Rule, ...] = (
     _row("private_key", r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----", _private_key_end, start=""),
     _row("jwt", r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
     _row("openai_key", r"sk-[A-Za-z0-9_-]{20,}", _if(_is_sk_key)),
-    _row("aws_key", r"(?:AKIA|ASIA)[A-Z0-9]{16}", lambda text, found: 0 if text[found.end() : found.end() + 1].isalnum() else found.end()),
+    _row(
+        "aws_key",
+        r"(?:AKIA|ASIA)[A-Z0-9]{16}",
+        lambda text, found: 0 if text[found.end() : found.end() + 1].isalnum() else found.end(),
+    ),
     _row("github_token", r"(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
     _row("slack_token", r"(?:xox[abposr]-|xapp-)[A-Za-z0-9-]{10,}"),
     _row("slack_token", r"hooks\.slack\.com/services/([A-Za-z0-9_/]{10,})"),
     _row("google_key", r"(?:AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,})"),
     _row("stripe_key", r"(?:(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/=]{20,})"),
-    _row("api_key", r"(?:hf_|gsk_|xai-|r8_|tvly-|pplx-|lsv2_|glpat-|npm_|dop_v1_|SG\.)[A-Za-z0-9_.-]{20,}", _if(_is_long_token)),
+    _row(
+        "api_key",
+        r"(?:hf_|gsk_|xai-|r8_|tvly-|pplx-|lsv2_|glpat-|npm_|dop_v1_|SG\.)[A-Za-z0-9_.-]{20,}",
+        _if(_is_long_token),
+    ),
     _row("bearer", r"(?i:bearer) {1,3}([A-Za-z0-9._~+/-]{12,}=*)", _if(_has_digit)),
     _row("bearer", r"(?i:basic) {1,3}([A-Za-z0-9+/]{8,}=*)", _if(_is_basic)),
     Rule("password", r"://[^\s/:@\"'<>\x00]*:[^\s/@\"'<>\x00]+@", _url_password),
@@ -263,10 +279,22 @@ RULES: tuple[Rule, ...] = (
     ),
     _row("ssn", r"[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}", _ssn_end, _NUMBER_START, numeric=True),
     _row(
-        "ip", r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}", _address_end, rf"(?:^|[^0-9A-Za-z_.#\\+-]|{_ESCAPE})", numeric=True
+        "ip",
+        rf"{_FIRST_OCTET}\.[0-9]{{1,3}}\.[0-9]{{1,3}}\.[0-9]{{1,3}}",
+        _address_end,
+        rf"(?:^|[^0-9A-Za-z_.#\\+-]|{_ESCAPE})",
+        numeric=True,
     ),
-    _row("ip", r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{2,34}", _address_end, rf"(?:^|[^0-9A-Za-z_.:#\\+-]|{_ESCAPE})", numeric=True),
-    _row("phone", r"\+[1-9](?:[ ().-]{0,2}[0-9]){7,14}", _phone_end, rf"(?:^|[^0-9A-Za-z_+\\]|{_ESCAPE})", numeric=True),
+    _row(
+        "ip",
+        r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{2,34}",
+        _address_end,
+        rf"(?:^|[^0-9A-Za-z_.:#\\+-]|{_ESCAPE})",
+        numeric=True,
+    ),
+    _row(
+        "phone", r"\+[1-9](?:[ ().-]{0,2}[0-9]){7,14}", _phone_end, rf"(?:^|[^0-9A-Za-z_+\\]|{_ESCAPE})", numeric=True
+    ),
     Rule("phone", _CALLED_VALUE, _called_phone, numeric=True),
 )
 """In order of precedence: where two overlap, the row that stands first is taken."""

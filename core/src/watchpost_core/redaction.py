@@ -35,21 +35,30 @@ _WINDOW = 200
 
 _MASK = re.compile(
     r"\s*|[*•]+|[xX]{3,}|[._ -]+|[\W_]{0,12}(?i:redacted|masked|filtered|removed|hidden|omitted)[\W_]{0,12}"
-    r"|(?i:none|null|true|false|string|str|number|integer|int|boolean|bool|object|array)|\$?\{[^{}]{0,64}\}|\$[A-Za-z_]\w{0,64}|<[A-Za-z _-]{0,64}>|%\w?",
+    r"|(?i:none|null|true|false|string|str|number|integer|int|boolean|bool|object|array)|\$?\{[^{}]{0,64}\}|\$[A-Za-z_]\w{0,64}|<[A-Za-z_. -]{0,64}(?: at 0x[0-9a-f]{1,16})?>|%\w?",
     re.ASCII,
 )
 """What stands for a value and is none: masks, names of types, literals of code, placeholders."""
 
 
-def project_key(secret: bytes, project: str) -> bytes:
-    """The key of one project's pseudonyms, 32 bytes: equal values of two projects get different pseudonyms."""
-    return hmac.digest(secret, b"watchpost redaction\0" + project.encode("utf-8", "surrogatepass"), "sha256")
+class Key:
+    """What keys the pseudonyms of one project. Equal values of two projects get different pseudonyms."""
+
+    def __init__(self, secret: bytes, project: str) -> None:
+        name = b"watchpost redaction\0" + project.encode("utf-8", "surrogatepass")
+        self._keyed = hmac.new(hmac.digest(secret, name, "sha256"), digestmod="sha256")
+
+    def digits(self, normal: str) -> str:
+        """The first 8 hexadecimal digits of HMAC-SHA256(project's key, normalised value)."""
+        digest = self._keyed.copy()
+        digest.update(normal.encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()[:8]
 
 
-def pseudonym(kind: str, value: str, key: bytes) -> str:
+def pseudonym(kind: str, value: str, key: Key) -> str:
     """What stands in place of a value. Spellings of one e-mail address, card, IBAN, number or IP address count as the same value."""
     normal = _NORMAL.get(kind, str)(value)
-    return f"[{kind}:{hmac.digest(key, normal.encode('utf-8', 'surrogatepass'), 'sha256').hex()[:8]}]"
+    return f"[{kind}:{key.digits(normal)}]"
 
 
 def is_masked(value: str) -> bool:
@@ -91,7 +100,7 @@ class TextRedactor:
         self._names = names
         self._is_id = is_id
 
-    def redact(self, text: str, key: bytes, *, in_id_field: bool = False) -> str:
+    def redact(self, text: str, key: Key, *, in_id_field: bool = False) -> str:
         """The text with pseudonyms; the same object if there is nothing to hide. `in_id_field` leaves numeric rules out."""
         for _ in range(_ROUNDS):
             found = self._find(text, in_id_field=in_id_field)
@@ -100,7 +109,7 @@ class TextRedactor:
             text = _replaced(text, found, key)
         return text
 
-    def redact_field(self, kind: str, value: str, key: bytes) -> str:
+    def redact_field(self, kind: str, value: str, key: Key) -> str:
         """The whole value of a hidden field as a pseudonym; as it is if masked or not what a field of this kind holds."""
         if is_masked(value) or not fits_kind(kind, value):
             return value
@@ -135,7 +144,7 @@ class TextRedactor:
         return not (rule.numeric and self._is_id(text, found.start, found.end))
 
 
-def _replaced(text: str, found: Sequence[tuple[Rule, Found]], key: bytes) -> str:
+def _replaced(text: str, found: Sequence[tuple[Rule, Found]], key: Key) -> str:
     pieces: list[str] = []
     known: dict[tuple[str, str], str] = {}
     end = 0
@@ -276,7 +285,7 @@ def _bare_value(text: str, start: int, kind: str, *, spaced: bool) -> Sequence[F
     return (Found(match.start(1), match.start(1) + len(value), kind),)
 
 
-_BARE = re.compile(r"(?:(?i:bearer|basic|token|digest) {1,3})?[\"'\\]{0,4}([^\s\"'&,;<>(){}\[\]\\\x00]+)")
+_BARE = re.compile(r"(?:(?i:bearer|basic|token|digest) {1,3})?[\"'`\\]{0,4}([^\s\"'`&,;<>(){}\[\]\\\x00]+)")
 
 
 def _looks_secret(value: str) -> bool:

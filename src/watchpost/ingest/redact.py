@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
-from watchpost_core.fields import SECRET_FIELDS, FieldNames, is_id_field, kind_label, words
-from watchpost_core.patterns import KINDS, Found, Rule
-from watchpost_core.redaction import NUMBER_KINDS, TextRedactor, project_key, rules_for
 
 from watchpost.ingest.scan import InvalidPatternError, Scanner, Spans, compiled
 from watchpost.model.telemetry import Attributes, Delivery, Event, Link, LogLine, Parcel, Span
+from watchpost_core.fields import SECRET_FIELDS, FieldNames, is_id_field, kind_label, words
+from watchpost_core.patterns import KINDS, Found, Rule
+from watchpost_core.redaction import NUMBER_KINDS, Key, TextRedactor, rules_for
 
 REDACTED_KINDS = tuple(dict.fromkeys((*KINDS, *SECRET_FIELDS.values())))
 """Every kind of value that is found without being asked for: by its form, by the name of its field, or both."""
@@ -29,6 +29,8 @@ _KNOWN_NAMES = 10_000
 _LONGEST_KNOWN = 256
 _DEEPEST = 100
 _NEAR = 64
+_HOLDERS = (list, dict, bytes)
+_LARGEST_NUMBER = 10**20
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 _Item = TypeVar("_Item")
@@ -42,7 +44,7 @@ class OwnPattern(msgspec.Struct, frozen=True):
 
 
 class RedactionSettings(msgspec.Struct, frozen=True):
-    """What is hidden. A field is named by its last words, however joined: `customer name` is `order.customerName` too.
+    """What is hidden. A field is asking by its last words, however joined: `customer name` is `order.customerName` too.
 
     `kinds` are the built-in kinds in use. `own_patterns` and `own_fields` add to them. What lies in a match of one of the
     `id_formats`, which are RE2, is never taken for a card, social security, phone number or IP address. Nothing in
@@ -57,7 +59,7 @@ class RedactionSettings(msgspec.Struct, frozen=True):
 
 
 class _Name(msgspec.Struct, frozen=True):
-    """What a field's name means for its value. `kind` is empty unless the whole value is hidden; `hit` is a find in the name."""
+    """What a field's name means for its value. `kind` is empty unless the whole value is hidden; `hit`: the name itself holds something."""
 
     kind: str
     allowed: bool
@@ -65,13 +67,13 @@ class _Name(msgspec.Struct, frozen=True):
     hit: bool
 
 
-_UNNAMED = _Name(kind="", allowed=False, is_id=False, hit=False)
+_NO_NAME = _Name(kind="", allowed=False, is_id=False, hit=False)
 
 
 class _Pass(msgspec.Struct, frozen=True):
     """What one item is rebuilt with: the project's key, and the `id()` of every text that may hold something."""
 
-    key: bytes
+    key: Key
     suspects: frozenset[int]
 
 
@@ -85,7 +87,7 @@ class Redactor:
     def __init__(self, settings: RedactionSettings, secret: bytes) -> None:
         if len(secret) < SHORTEST_SECRET:
             raise ValueError(f"the redaction secret has {len(secret)} bytes; it needs at least {SHORTEST_SECRET}")
-        _check_kinds(settings)
+        _check_settings(settings)
         kinds = set(settings.kinds)
         secret_fields = {name: kind for name, kind in SECRET_FIELDS.items() if kind in kinds}
         self._names = FieldNames(
@@ -96,7 +98,7 @@ class Redactor:
         is_id = _id_formats(settings.id_formats)
         self._text = TextRedactor(self._scanner.candidates, self._names, is_id)
         self._secret = secret
-        self._keys: dict[str, bytes] = {}
+        self._keys: dict[str, Key] = {}
         self._plain: set[str] = set()
         self._known: dict[str, _Name] = {}
 
@@ -121,23 +123,23 @@ class Redactor:
         items: tuple[_Item, ...],
         gather: Callable[[_Item, list[str]], bool],
         rebuild: Callable[[_Item, _Pass], _Item],
-        key: bytes,
+        key: Key,
     ) -> tuple[_Item, ...]:
         """The items, those with something to hide rebuilt; the texts of up to 64 are scanned at once."""
         changed: dict[int, _Item] = {}
         for first in range(0, len(items), _SPANS_AT_ONCE):
             texts: list[str] = []
             ends: list[int] = []
-            named: list[int] = []
+            asking: list[int] = []
             for index, item in enumerate(items[first : first + _SPANS_AT_ONCE]):
                 if gather(item, texts):
-                    named.append(index)
+                    asking.append(index)
                 ends.append(len(texts))
             hits = self._scanner.suspects(texts) if texts else []
-            if not hits and not named:
+            if not hits and not asking:
                 continue
             work = _Pass(key, frozenset(id(texts[hit]) for hit in hits))
-            for index in {*named, *(bisect_right(ends, hit) for hit in hits)}:
+            for index in {*asking, *(bisect_right(ends, hit) for hit in hits)}:
                 item = items[first + index]
                 rebuilt = rebuild(item, work)
                 if rebuilt != item:
@@ -152,65 +154,59 @@ class Redactor:
         texts.append(span.name)
         if span.status_message:
             texts.append(span.status_message)
-        named = self._gather(span.attributes, texts, 0)
+        asks = self._gather(span.attributes, texts, 0)
         for event in span.events:
             texts.append(event.name)
-            named |= self._gather(event.attributes, texts, 0)
+            asks |= self._gather(event.attributes, texts, 0)
         for link in span.links:
-            named |= self._gather(link.attributes, texts, 0)
-        return named
+            asks |= self._gather(link.attributes, texts, 0)
+        return asks
 
     def _gather_line(self, line: LogLine, texts: list[str]) -> bool:
         texts.append(line.event_name)
-        named = self._gather_value(line.body, texts, 0)
-        return self._gather(line.attributes, texts, 0) or named
+        asks = self._gather_value(line.body, texts, 0)
+        return self._gather(line.attributes, texts, 0) or asks
 
     def _gather(self, attributes: Attributes, texts: list[str], depth: int) -> bool:
-        """Add every string among the values; answer whether a name in it, at any depth, asks for something."""
-        named = not self._plain.issuperset(attributes) and not self._are_plain(attributes)
+        """Add every string among the values; answer whether the names in it, at any depth, ask for a rebuilding."""
+        asks = not self._plain.issuperset(attributes) and self._asks(attributes)
         add = texts.append
         for value in attributes.values():
-            kind = type(value)
-            if kind is str:
-                add(value)  # type: ignore[arg-type]  # the line above says so, and isinstance is three times slower
-            elif kind is list or kind is dict or kind is bytes:
-                named |= self._gather_value(value, texts, depth + 1)
-        return named
+            if isinstance(value, str):
+                add(value)
+            elif isinstance(value, _HOLDERS) and self._gather_value(value, texts, depth + 1):
+                asks = True
+        return asks
 
     def _gather_value(self, value: object, texts: list[str], depth: int) -> bool:
+        asks = False
         if isinstance(value, str):
             texts.append(value)
         elif isinstance(value, bytes):
-            texts.append(value.decode("latin-1"))
-            return bool(self._scanner.suspects(texts[-1:]))
+            asks = bool(self._scanner.suspects([value.decode("latin-1")]))
         elif depth > _DEEPEST:
-            return isinstance(value, list | dict)
+            asks = isinstance(value, _HOLDERS)
         elif isinstance(value, dict):
-            return self._gather(value, texts, depth)
+            asks = self._gather(value, texts, depth)
         elif isinstance(value, list):
-            return any([self._gather_value(member, texts, depth + 1) for member in value])
-        return False
+            for member in value:
+                asks |= self._gather_value(member, texts, depth + 1)
+        return asks
 
-    def _are_plain(self, attributes: Attributes) -> bool:
-        return all([name in self._plain or self._name(name) is _UNNAMED for name in attributes])
+    def _asks(self, attributes: Attributes) -> bool:
+        meanings = [self._meaning(name) for name in attributes]
+        return any(meaning.kind or meaning.hit for meaning in meanings)
 
-    def _name(self, name: str) -> _Name:
-        """What a name means; `_UNNAMED` if it asks for nothing as long as its value holds nothing."""
-        if name in self._plain:
-            return _UNNAMED
+    def _meaning(self, name: str) -> _Name:
         known = self._known.get(name)
         if known is None:
             allowed = self._names.is_allowed(name)
-            kind = self._names.kind(name)
-            hit = not allowed and self._text.redact(name, b"") != name
-            known = _Name(kind, allowed, is_id_field(name), hit)
-            if not (kind or allowed or hit):
-                known = _UNNAMED
-            if len(name) <= _LONGEST_KNOWN and len(self._plain) + len(self._known) < _KNOWN_NAMES:
-                if known is _UNNAMED:
+            hit = not allowed and self._text.redact(name, self._key("")) != name
+            known = _Name(self._names.kind(name), allowed, is_id_field(name), hit)
+            if len(name) <= _LONGEST_KNOWN and len(self._known) < _KNOWN_NAMES:
+                self._known[name] = known
+                if not (known.kind or known.hit):
                     self._plain.add(name)
-                else:
-                    self._known[name] = known
         return known
 
     def _head(self, head: tuple[Attributes, str], work: _Pass) -> tuple[Attributes, str]:
@@ -228,7 +224,10 @@ class Redactor:
             span.status,
             self._string(span.status_message, work),
             self._attributes(span.attributes, work, 0),
-            tuple(Event(e.time_ns, self._string(e.name, work), self._attributes(e.attributes, work, 0)) for e in span.events),
+            tuple(
+                Event(e.time_ns, self._string(e.name, work), self._attributes(e.attributes, work, 0))
+                for e in span.events
+            ),
             tuple(Link(x.trace_id, x.span_id, self._attributes(x.attributes, work, 0)) for x in span.links),
         )
 
@@ -239,17 +238,102 @@ class Redactor:
             line.trace_id,
             line.span_id,
             self._string(line.event_name, work),
-            self._value(line.body, _UNNAMED, work, 0),
+            self._value(line.body, _NO_NAME, work, 0),
             self._attributes(line.attributes, work, 0),
         )
 
     def _attributes(self, attributes: Attributes, work: _Pass, depth: int) -> Attributes:
-        rebuilt: Attributes = {}
-        for name, value in attributes.items():
-            meaning = self._name(name)
+        plain, suspects = self._plain, work.suspects
+        doubtful = [
+            (name, value)
+            for name, value in attributes.items()
+            if id(value) in suspects or name not in plain or isinstance(value, _HOLDERS)
+        ]
+        rebuilt = attributes.copy()
+        for name, value in doubtful:
+            meaning = self._meaning(name)
+            shown = name
             if meaning.hit:
-                name = self._text.redact(name, work.key)  # noqa: PLW2901 - the name that everything below speaks of
-                while name in rebuilt or name in attributes:
-                    name += "'"  # noqa: PLW2901 - two spellings of one value: both fields are kept
-            rebuilt[name] = value if meaning.allowed else self._value(value, meaning, work, depth + 1)
+                del rebuilt[name]
+                shown = self._text.redact(name, work.key)
+                while shown in rebuilt:
+                    shown += "'"
+            rebuilt[shown] = value if meaning.allowed else self._value(value, meaning, work, depth + 1)
         return rebuilt
+
+    def _value(self, value: object, meaning: _Name, work: _Pass, depth: int) -> object:
+        """A value without what is to be hidden; null in place of what is nested deeper than any decoder lets through."""
+        result = value
+        if isinstance(value, str):
+            result = self._string(value, work, meaning)
+        elif isinstance(value, bytes):
+            text = value.decode("latin-1")
+            result = self._string(text, _Pass(work.key, frozenset({id(text)})), meaning).encode("latin-1")
+        elif isinstance(value, _HOLDERS) and depth > _DEEPEST:
+            result = None
+        elif isinstance(value, dict):
+            result = self._attributes(value, work, depth)
+        elif isinstance(value, list):
+            result = [self._value(member, meaning, work, depth + 1) for member in value]
+        elif meaning.kind in NUMBER_KINDS and isinstance(value, int) and 0 <= value < _LARGEST_NUMBER:
+            shown = self._text.redact_field(meaning.kind, str(value), work.key)
+            result = shown if shown != str(value) else value
+        return result
+
+    def _string(self, text: str, work: _Pass, meaning: _Name = _NO_NAME) -> str:
+        if meaning.kind:
+            hidden = self._text.redact_field(meaning.kind, text, work.key)
+            if hidden != text:
+                return hidden
+        if id(text) in work.suspects:
+            return self._text.redact(text, work.key, in_id_field=meaning.is_id)
+        return text
+
+    def _key(self, project: str) -> Key:
+        key = self._keys.get(project)
+        if key is None:
+            key = Key(self._secret, project)
+            if len(self._keys) < _KNOWN_NAMES:
+                self._keys[project] = key
+        return key
+
+
+def _differ(one: Sequence[object], other: Sequence[object]) -> bool:
+    return any(a is not b for a, b in zip(one, other, strict=True))
+
+
+def _check_settings(settings: RedactionSettings) -> None:
+    for kind in settings.kinds:
+        if kind not in REDACTED_KINDS:
+            raise InvalidPatternError(kind, f"no such kind; there are {', '.join(REDACTED_KINDS)}")
+    taken = set(REDACTED_KINDS)
+    for own in settings.own_patterns:
+        if _KIND.fullmatch(own.name) is None:
+            raise InvalidPatternError(
+                own.name, "a name is a lower-case letter, then at most 31 letters, digits and underscores"
+            )
+        if own.name in taken:
+            raise InvalidPatternError(own.name, "there is another pattern of this name")
+        taken.add(own.name)
+    for name in (*settings.own_fields, *settings.allowed_fields):
+        if not words(name):
+            raise InvalidPatternError(name, "a field's name needs a letter or digit of ASCII")
+
+
+def _own_rule(own: OwnPattern) -> tuple[Rule, Spans]:
+    return Rule(own.name, own.regex, lambda _text, start, end: (Found(start, end),)), compiled(own.name, [own.regex])
+
+
+def _id_formats(formats: tuple[str, ...]) -> Callable[[str, int, int], bool]:
+    """Whether a span lies in a match of one of the formats."""
+    if not formats:
+        return lambda _text, _start, _end: False
+    for expression in formats:
+        compiled(f"id_formats {expression}", [expression])
+    spans = compiled("id_formats", formats)
+
+    def is_id(text: str, start: int, end: int) -> bool:
+        first = max(0, start - _NEAR)
+        return any(first + left <= start and end <= first + right for left, right in spans(text[first : end + _NEAR]))
+
+    return is_id

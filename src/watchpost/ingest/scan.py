@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
 import re2
+
 from watchpost_core.patterns import Rule
 from watchpost_core.redaction import Search
 
@@ -42,11 +43,11 @@ def compiled(name: str, expressions: Sequence[str]) -> Spans:
             alone = re2.compile(expression, options=options)
         except (re2.error, UnicodeEncodeError) as error:
             reason = error.args[0] if error.args else error
-            raise InvalidPatternError(
-                name, f"{expression!r} is no RE2 expression: {_message(reason)}"
-            ) from error
+            raise InvalidPatternError(name, f"{expression!r} is no RE2 expression: {_message(reason)}") from error
         if any(part in expression for part in (r"\A", r"\z", "(?-m", "\0")):
-            raise InvalidPatternError(name, r"\A, \z, (?-m) and NUL cannot be used; ^ and $ stand for the ends of lines")
+            raise InvalidPatternError(
+                name, r"\A, \z, (?-m) and NUL cannot be used; ^ and $ stand for the ends of lines"
+            )
         if alone.fullmatch("") is not None:
             raise InvalidPatternError(name, "it matches the empty text, and so everywhere")
     together = re2.compile("|".join(f"(?m:{expression})" for expression in expressions), options=options)
@@ -105,8 +106,7 @@ class Scanner:
         """The rules that may find something in one text, with their searches, in the order of precedence."""
         found = [(rule, _search_spans(spans(text))) for rule, spans in self._own]
         encoded = text.encode("latin-1", "replace")
-        for index in sorted(self._which.Match(encoded) or ()):
-            found.append((self._rules[index], self._search(index, encoded)))
+        found += ((self._rules[index], self._search(index, encoded)) for index in sorted(self._which.Match(encoded) or ()))
         return found
 
     def _is_own(self, text: str) -> bool:
@@ -114,10 +114,18 @@ class Scanner:
 
     def _search(self, index: int, encoded: bytes) -> Search:
         expression = self._each[index]
+        matches = expression.finditer(encoded)
+        passed = 0
 
         def search(start: int) -> tuple[int, int] | None:
-            match = expression.search(encoded, start)
-            return match.span() if match is not None else None
+            nonlocal matches, passed
+            if start < passed:
+                matches = expression.finditer(encoded, start)
+            for match in matches:
+                passed = match.end()
+                if match.start() >= start:
+                    return match.span()
+            return None
 
         return search
 

@@ -68,6 +68,7 @@ class Flow:
         nudge: Callable[[], None],
         limits: Limits,
         pace: Pace,
+        supervisor: Supervisor,
     ) -> None:
         self._log = log
         self._backlog = backlog
@@ -84,7 +85,8 @@ class Flow:
         self._cursor = state.cursor()
         self._number, self._seq = self._cursor.batch, self._cursor.seq
         self._applied = self._number
-        self.supervisor = Supervisor()
+        self._replayed = False
+        self.supervisor = supervisor
         self.tally = FlowTally()
 
     async def accept(self, request: OtlpRequest) -> Accepted:
@@ -114,13 +116,20 @@ class Flow:
             self.supervisor.ready = True
             applying: Future[None] | None = None
             while not self.supervisor.stopping.wait(self._pace.batch_s):
-                if (reaction := self._react_to_waiting()) is not None:
+                if (reaction := self._react_to_waiting(self._now_ns())) is not None:
                     if applying is not None:
                         applying.result()
                     applying = self._applying.submit(self._apply, reaction)
                     self._reactor.evict(self._pace.fold_bytes, self._applied)
             if applying is not None:
                 applying.result()
+
+    def catch_up(self, now_ns: int) -> None:
+        """Without `run`: react to all that waits, in the log too, as of a time, and apply it, before returning."""
+        self._replay()
+        while (reaction := self._react_to_waiting(now_ns)) is not None:
+            self._apply(reaction)
+            self._reactor.evict(self._pace.fold_bytes, self._applied)
 
     def stop(self) -> None:
         """Let `run` return once the batch in hand is applied. What waits stays in the log and is taken up at the next start."""
@@ -133,9 +142,8 @@ class Flow:
         self._applying.shutdown()
         self._log.close()
 
-    def _react_to_waiting(self) -> Reaction | None:
+    def _react_to_waiting(self, now_ns: int) -> Reaction | None:
         deliveries = self._backlog.take(self._pace.batch_bytes)
-        now_ns = self._now_ns()
         if not deliveries and not self._reactor.is_ripe(now_ns):
             return None
         boundary = Boundary(self._number + 1, deliveries[-1][0] if deliveries else self._seq, now_ns)
@@ -160,7 +168,10 @@ class Flow:
         self.supervisor.insist("log", lambda: self._log.release(cursor.seq))
 
     def _replay(self) -> None:
-        """Take what the log holds beyond the cursor: batches that were cut as they were cut, the rest as if it came in now."""
+        """Once: take what the log holds beyond the cursor, batches that were cut as they were cut, the rest as if it came in now."""
+        if self._replayed:
+            return
+        self._replayed = True
         boundaries = deque(
             boundary
             for record in self._log.read(self._cursor.seq)

@@ -69,7 +69,7 @@ class LoopSection(_Section):
 class RedactionSection(_Section):
     """What is replaced by a pseudonym before anything is stored."""
 
-    enabled: bool = True
+    kinds: tuple[str, ...] | None = None
     patterns: dict[str, str] = {}
     fields: tuple[str, ...] = ()
     allowed_fields: tuple[str, ...] = ()

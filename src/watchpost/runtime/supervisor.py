@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -21,9 +22,13 @@ class StoppedError(Exception):
 
 
 class Supervisor:
-    """Whether the flow is ready, what is failing, and whether it is to stop."""
+    """Whether the flow is ready, what is failing, and whether it is to stop.
 
-    def __init__(self) -> None:
+    One that is not patient, for a command that somebody waits for, tries nothing twice.
+    """
+
+    def __init__(self, *, patient: bool) -> None:
+        self._patient = patient
         self.stopping = threading.Event()
         self.ready = False
         self._failing: dict[str, str] = {}
@@ -59,6 +64,17 @@ class Supervisor:
             return
         except Exception as error:  # noqa: BLE001 - a defect in deciding must be seen, not kill the thread in silence
             self._fails(what, error)
+
+    async def persist(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it, again and again until it returns."""
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - notices wait in the outbox, whatever keeps them from being sent
+                self._fails(what, error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
 
     def _fails(self, what: str, error: Exception) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import random  # noqa: TID251 - the chance that deliverers are given as an argument
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,7 +18,7 @@ from watchpost.alerting.notifiers.webhook import Webhook
 from watchpost.detect.loop import LoopDetector, LoopSettings
 from watchpost.detect.run import DetectorFactory
 from watchpost.ingest.items import Limits
-from watchpost.ingest.redact import RedactionSettings, Redactor, UserPattern
+from watchpost.ingest.redact import OwnPattern, RedactionSettings, Redactor
 from watchpost.log.log import Log
 from watchpost.log.record import LogLimits
 from watchpost.rules.flag_rules import FlagRule, FlagRules, RuleError
@@ -27,6 +27,7 @@ from watchpost.runtime.clock import now_ns
 from watchpost.runtime.flow import Flow, Pace
 from watchpost.runtime.react import Reactor
 from watchpost.runtime.settings import Settings, SettingsError
+from watchpost.runtime.supervisor import Supervisor
 from watchpost.session.session import Quiet
 from watchpost.session.sessions import Sessions
 from watchpost.store.engines.clickhouse import ClickHouse
@@ -98,8 +99,8 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
         yield Stores(folder, telemetry, state)
 
 
-def assemble(settings: Settings, stores: Stores) -> Watchpost:
-    """Build everything that runs on the stores. Raises `SettingsError` for rules and channels that cannot work."""
+def assemble(settings: Settings, stores: Stores, *, patient: bool) -> Watchpost:
+    """Build everything that runs on the stores; a patient one outlasts a full disk or a lost database. Raises `SettingsError` for rules and channels that cannot work."""
     backlog = Backlog()
     cursor = stores.state.cursor()
     log = Log.open(
@@ -111,9 +112,7 @@ def assemble(settings: Settings, stores: Stores) -> Watchpost:
     if log.next_seq <= cursor.seq:
         log.close()
         raise LogBehindError(stores.folder.log, log.next_seq - 1, cursor.seq)
-    sessions = Sessions(
-        Quiet(round(settings.session.quiet_seconds * _NS), round(settings.session.idle_seconds * _NS))
-    )
+    sessions = Sessions(Quiet(round(settings.session.quiet_seconds * _NS), round(settings.session.idle_seconds * _NS)))
     for summary in stores.telemetry.open_sessions():
         sessions.wake(summary)
     deliverers = _deliverers(settings, stores)
@@ -134,15 +133,14 @@ def assemble(settings: Settings, stores: Stores) -> Watchpost:
         state=stores.state,
         now_ns=now_ns,
         nudge=bell.ring,
+        supervisor=Supervisor(patient=patient),
         limits=Limits(
             settings.ingest.body_mib * _MIB,
             settings.ingest.decompressed_mib * _MIB,
             settings.ingest.items,
             settings.ingest.attributes,
         ),
-        pace=Pace(
-            settings.flow.batch_seconds, 64 * _MIB, settings.flow.lag_mib * _MIB, settings.flow.fold_mib * _MIB
-        ),
+        pace=Pace(settings.flow.batch_seconds, 64 * _MIB, settings.flow.lag_mib * _MIB, settings.flow.fold_mib * _MIB),
     )
     return Watchpost(stores, flow, backlog, sessions, deliverers, bell)
 
@@ -154,7 +152,20 @@ def _detectors(settings: Settings) -> tuple[DetectorFactory, ...]:
 
 def _redactor(settings: Settings, key: bytes) -> Redactor:
     section = settings.redaction
-    return Redactor(RedactionSettings(), key)
+    given = {} if section.kinds is None else {"kinds": section.kinds}
+    try:
+        return Redactor(
+            RedactionSettings(
+                own_patterns=tuple(OwnPattern(name, regex) for name, regex in section.patterns.items()),
+                own_fields=section.fields,
+                id_formats=section.id_formats,
+                allowed_fields=section.allowed_fields,
+                **given,
+            ),
+            key,
+        )
+    except ValueError as error:
+        raise SettingsError(f"redaction: {error}") from error
 
 
 def _rules(settings: Settings) -> FlagRules:
@@ -163,12 +174,12 @@ def _rules(settings: Settings) -> FlagRules:
     except RuleError as error:
         raise SettingsError(str(error)) from error
     if unknown := rules.channels - settings.webhooks.keys():
-        raise SettingsError(f"rules: channel {sorted(unknown)[0]} is not among the webhooks")
+        raise SettingsError(f"rules: channel {min(unknown)} is not among the webhooks")
     return rules
 
 
 def _deliverers(settings: Settings, stores: Stores) -> tuple[Deliverer, ...]:
-    tls, resolve = ssl.create_default_context(), SystemResolver()
+    tls = ssl.create_default_context()
     try:
         return tuple(
             Deliverer(
@@ -176,7 +187,7 @@ def _deliverers(settings: Settings, stores: Stores) -> tuple[Deliverer, ...]:
                 Webhook(
                     hook.url,
                     hook.secrets,
-                    resolve=resolve,
+                    resolve=SystemResolver(),
                     now_ns=now_ns,
                     tls=tls,
                     allow_private=hook.allow_private,

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import cast
 
 import msgspec
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -39,6 +37,14 @@ class ServerSettings(msgspec.Struct, frozen=True):
     grpc_port: int | None = None
     max_body_bytes: int = 16 * 1024 * 1024
     max_held_bytes: int = 256 * 1024 * 1024
+
+
+class Application(FastAPI):
+    """FastAPI whose description carries the schemas of the answers, which are structs and no pydantic models."""
+
+    def openapi(self) -> dict[str, object]:
+        """The OpenAPI description."""
+        return super().openapi() | {"components": {"schemas": api.schemas()}}
 
 
 def create_app(
@@ -70,7 +76,7 @@ def create_app(
         "/v1/traces": OtlpEndpoint("traces", door, settings.max_body_bytes, budget, metrics.answers),
         "/v1/logs": OtlpEndpoint("logs", door, settings.max_body_bytes, budget, metrics.answers),
     }
-    app = FastAPI(
+    app = Application(
         title="Watchpost",
         version=version("watchpost"),
         docs_url=None,
@@ -89,7 +95,6 @@ def create_app(
     app.include_router(pages.router(archive))
     app.mount("/static", pages.static_files())
     _add_health(app, health, metrics)
-    _describe(app)
     return app
 
 
@@ -107,14 +112,6 @@ def _add_health(app: FastAPI, health: Health, metrics: Metrics) -> None:
     async def scrape(request: Request) -> Response:
         body, content_type = await run_in_threadpool(metrics.text, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
-
-
-def _describe(app: FastAPI) -> None:
-    """Let `/openapi.json` carry the schemas of the answers, which are structs and no pydantic models."""
-    plain = get_openapi(title=app.title, version=app.version, routes=app.routes)
-    parts = cast("dict[str, dict[str, object]]", plain.setdefault("components", {}))
-    parts["schemas"] = dict(api.schemas())
-    app.openapi_schema = plain
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import msgspec
 
+from watchpost.model.notice import DeliveryState
+
 
 class HealthNumbers(msgspec.Struct, frozen=True):
     """The state of the flow at one moment; counts run from the start of the process.
@@ -26,7 +28,7 @@ class HealthNumbers(msgspec.Struct, frozen=True):
     react_lag_s: float = 0.0
     open_sessions: int = 0
     held_fold_bytes: int = 0
-    outbox: Mapping[tuple[str, str], int] = {}
+    outbox: Mapping[tuple[str, DeliveryState], int] = {}
     telemetry_rows: Mapping[str, int] = {}
     telemetry_bytes: Mapping[str, int] = {}
 

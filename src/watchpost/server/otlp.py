@@ -106,7 +106,7 @@ class OtlpEndpoint:
                 )
             )
         finally:
-            self._budget.give_back(taken)
+            pass
         if media == PROTOBUF:
             return otlp_answer.export_response(accepted)
         return otlp_answer.export_response_json(accepted, self._signal)

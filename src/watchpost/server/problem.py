@@ -66,8 +66,9 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
         case ParameterError():
             return problem(422, _sentence(error.fault), [error.fault]), {}
         case RequestValidationError():
-            faults = [_fault(e) for e in error.errors()]
-            return problem(422, "; ".join(map(_sentence, faults)), faults), {}
+            # a value that fits no member of a union is reported once per member
+            faults = {fault.parameter: fault for fault in map(_fault, error.errors())}
+            return problem(422, "; ".join(map(_sentence, faults.values())), [*faults.values()]), {}
         case HTTPException():
             detail = "" if error.detail == HTTPStatus(error.status_code).phrase else error.detail
             return problem(error.status_code, detail), dict(error.headers or {})
@@ -92,8 +93,8 @@ def _fault(error: object) -> ParameterFault:
     """One entry of a pydantic error list: `loc` is where the parameter stands, then its name."""
     entry = msgspec.convert(error, dict[str, object], strict=False)
     place = entry.get("loc", ())
-    names = [str(part) for part in place] if isinstance(place, (tuple, list)) else []
-    return ParameterFault(".".join(names[1:]) or "request", str(entry.get("msg", "invalid")))
+    name = str(place[1]) if isinstance(place, (tuple, list)) and len(place) > 1 else "request"
+    return ParameterFault(name, str(entry.get("msg", "invalid")))
 
 
 def _sentence(fault: ParameterFault) -> str:

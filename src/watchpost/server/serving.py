@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import sys
 import threading
@@ -66,7 +67,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     sys.setswitchinterval(SWITCH_S)
     with listening(settings.host, settings.port) as sock, open_stores(settings) as stores:
-        watchpost = assemble(settings, stores)
+        watchpost = assemble(settings, stores, patient=True)
         address = "http://{}:{}".format(*sock.getsockname()[:2])
         stores.folder.announce(address)
         try:
@@ -92,6 +93,20 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield sock
 
 
+class _Server(uvicorn.Server):
+    """Says when it answers requests."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
+
 async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, announce: Callable[[], None]) -> None:
     flow, stores = watchpost.flow, watchpost.stores
     app = create_app(
@@ -104,26 +119,20 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
             host=settings.host, grpc_port=settings.grpc_port, max_body_bytes=settings.ingest.body_mib * _MIB
         ),
     )
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)
-    )
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)
+    server = _Server(config, announce)
     watchpost.bell.hang(asyncio.get_running_loop())
     thread = threading.Thread(target=flow.run, name="react")
     thread.start()
     stop = asyncio.Event()
-    deliveries = [asyncio.create_task(deliverer.run(stop)) for deliverer in watchpost.deliverers]
-    announcing = asyncio.create_task(_announce(server, announce))
+    deliveries = [
+        asyncio.create_task(flow.supervisor.persist("outbox", functools.partial(deliverer.run, stop)))
+        for deliverer in watchpost.deliverers
+    ]
     try:
         await server.serve(sockets=[sock])
     finally:
-        announcing.cancel()
         stop.set()
         await asyncio.gather(*deliveries, return_exceptions=True)
         flow.stop()
         await asyncio.to_thread(thread.join)
-
-
-async def _announce(server: uvicorn.Server, announce: Callable[[], None]) -> None:
-    while not server.started:
-        await asyncio.sleep(0.01)
-    announce()

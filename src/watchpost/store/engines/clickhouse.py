@@ -205,7 +205,11 @@ class ClickHouse:
         sql = f"""
             SELECT {rows.LINE} FROM logs WHERE project = :project AND trace_id = :trace AND span_id = :span
             ORDER BY time_ns, seq, place LIMIT 1 BY seq, place LIMIT :limit"""  # noqa: S608 - names are ours, values are filled in
-        return rows.log_lines(self._handles.rows(fill(sql, project=project, trace=trace_id, span=span_id, limit=limit)))
+        return rows.log_lines(
+            self._handles.rows(
+                fill(sql, project=project, trace=trace_id or bytes(16), span=span_id or bytes(8), limit=limit)
+            )
+        )
 
     def sizes(self) -> list[TableSize]:
         """What each table takes on disk."""

@@ -6,6 +6,7 @@ Calls on one handle queue, calls on different handles run side by side; so reade
 from __future__ import annotations
 
 import queue
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -76,9 +77,8 @@ def open_handles(dsn: str, folder: Path, limits: EmbeddedLimits, readers: int) -
 
         return Handles(connect_server, readers, lambda: None)
 
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in folder.iterdir():
-        left.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
     options = {
         "max_server_memory_usage": limits.total,
         "mark_cache_size": limits.marks,
@@ -91,6 +91,8 @@ def open_handles(dsn: str, folder: Path, limits: EmbeddedLimits, readers: int) -
         tempfile.tempdir = before
 
     def connect_embedded() -> Client:
-        return clickhouse_connect.get_client(dsn=dsn, settings=settings, chdb_options=options)
+        # Not as dsn: a path may hold characters that mean something in an address.
+        path = dsn.removeprefix("chdb://")
+        return clickhouse_connect.get_client(interface="chdb", path=path, settings=settings, chdb_options=options)
 
     return Handles(connect_embedded, readers, restore)

@@ -13,6 +13,7 @@ Value = str | bytes | int | Sequence[str | bytes]
 """What can stand in a query: a scalar, or a list for `IN`."""
 
 _PLACE = re.compile(r":([a-z_]+)")
+_BYTES = [f"\\x{byte:02x}" for byte in range(256)]
 _ESCAPES = str.maketrans({"\\": "\\\\", "'": "\\'", "\0": "\\0"})
 
 
@@ -37,7 +38,7 @@ def _literal(value: Value) -> str:
 
 def _scalar(value: str | bytes | int) -> str:
     if isinstance(value, bytes):
-        return "'\\x" + value.hex("x").replace("x", "\\x") + "'"
+        return f"'{''.join(map(_BYTES.__getitem__, value))}'"
     if isinstance(value, int):
         return str(value)
     try:

@@ -1,0 +1,134 @@
+"""`watchpost import`: recordings into a data folder, or into a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from watchpost.cli.exits import CommandError
+from watchpost.cli.options import Data, Server
+from watchpost.ingest import recordings
+from watchpost.ingest.request import Accepted, OtlpRequest, OverloadedError, RefusedError
+from watchpost.runtime.clock import now_ns
+from watchpost.runtime.settings import Settings, read_settings
+from watchpost.runtime.wiring import Watchpost, assemble, open_stores
+from watchpost.store.folder import FolderHeldError
+
+_NS = 10**9
+CAUGHT_UP_EVERY = 16
+
+
+def import_recordings(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders: OTLP, span JSON, session JSONL.", exists=True)],
+    data: Data = None,
+    server: Server = "",
+) -> None:
+    """Read recorded telemetry. Into a data folder that a server holds it goes through that server."""
+    settings = read_settings(data=data)
+    if server:
+        tally = _send(paths, server)
+    else:
+        try:
+            tally = _store(paths, settings)
+        except FolderHeldError as error:
+            if not error.holder.address:
+                raise
+            tally = _send(paths, error.holder.address)
+    sys.stdout.write(f"{tally.requests} requests imported, {tally.rejected} spans or log lines left out\n")
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.requests = 0
+        self.rejected = 0
+
+    def add(self, accepted: Accepted) -> None:
+        self.requests += 1
+        self.rejected += accepted.rejected
+        for reason in accepted.reasons:
+            _warn(reason)
+
+
+def _requests(paths: list[Path]) -> Iterator[OtlpRequest]:
+    for path in paths:
+        yield from recordings.requests(path, _warn)
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"watchpost: {text}\n")
+
+
+def _store(paths: list[Path], settings: Settings) -> _Tally:
+    """Import and end every session: a recording is all there is."""
+    tally = _Tally()
+    with open_stores(settings) as stores:
+        watchpost = assemble(settings, stores, patient=False)
+        try:
+            asyncio.run(_accept_all(watchpost, _requests(paths), tally))
+            idle_ns = round(settings.session.idle_seconds * _NS)
+            watchpost.flow.catch_up(now_ns() + idle_ns + _NS)
+        finally:
+            watchpost.flow.close()
+    return tally
+
+
+async def _accept_all(watchpost: Watchpost, requests: Iterator[OtlpRequest], tally: _Tally) -> None:
+    for place, request in enumerate(requests, 1):
+        try:
+            tally.add(await watchpost.flow.accept(request))
+        except RefusedError as error:
+            _warn(f"request {place} left out: {error}")
+        except OverloadedError as error:
+            raise CommandError(error.detail) from error
+        if place % CAUGHT_UP_EVERY == 0:
+            watchpost.flow.catch_up(now_ns())
+
+
+def _send(paths: list[Path], server: str) -> _Tally:
+    tally = _Tally()
+    with httpx.Client(base_url=server, timeout=60, trust_env=False) as client:
+        for place, request in enumerate(_requests(paths), 1):
+            response = _post(client, request)
+            if response.is_client_error:
+                _warn(f"request {place} left out: {response.text.strip()}")
+            elif response.is_error:
+                raise CommandError(f"{server} answered {response.status_code}: {response.text.strip()}")
+            else:
+                tally.add(_accepted(request, response))
+    return tally
+
+
+def _accepted(request: OtlpRequest, response: httpx.Response) -> Accepted:
+    answer = ExportTraceServiceResponse() if request.signal == "traces" else ExportLogsServiceResponse()
+    if "json" in response.headers.get("content-type", ""):
+        json_format.Parse(response.content, answer)
+    else:
+        answer.ParseFromString(response.content)
+    partial = answer.partial_success
+    rejected = partial.rejected_spans if request.signal == "traces" else partial.rejected_log_records
+    return Accepted(rejected, (partial.error_message,) if partial.error_message else ())
+
+
+def _post(client: httpx.Client, request: OtlpRequest) -> httpx.Response:
+    """Send one request, as often as the server asks to wait for it."""
+    headers = {"content-type": request.content_type, "x-watchpost-project": request.project}
+    if request.content_encoding:
+        headers["content-encoding"] = request.content_encoding
+    while True:
+        try:
+            response = client.post(f"/v1/{request.signal}", content=request.body, headers=headers)
+        except httpx.HTTPError as error:
+            raise CommandError(f"{client.base_url} does not answer: {error}") from error
+        if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or "retry-after" not in response.headers:
+            return response
+        time.sleep(float(response.headers["retry-after"]))

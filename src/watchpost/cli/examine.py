@@ -1,0 +1,113 @@
+"""`watchpost doctor`: whether this installation, its settings and its data folder can work."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from watchpost.cli.exits import KNOWN, CommandError
+from watchpost.cli.options import Data, Json
+from watchpost.runtime.settings import Settings, read_settings
+from watchpost.runtime.wiring import Watchpost, assemble, open_stores
+from watchpost.server.safety import refuse_address
+from watchpost.server.serving import AddressError, listening
+from watchpost.store.folder import FolderHeldError
+
+_GIB = 1 << 30
+LITTLE_ROOM = 2 * _GIB
+"""Free space below which a data folder is reported: about a day of 100 spans a second."""
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def doctor(data: Data = None, as_json: Json = False) -> None:
+    """Check settings, data folder, stores and ports; exit 1 if anything would keep Watchpost from working."""
+    checks = list(_examine(data))
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(checks).decode() + "\n")
+    else:
+        for check in checks:
+            sys.stdout.write(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.detail}\n")
+    if failed := [check.name for check in checks if not check.ok]:
+        raise CommandError(f"not in order: {', '.join(failed)}")
+
+
+def _examine(data: Path | None) -> list[Check]:
+    checks: list[Check] = []
+
+    def look(name: str, at: Callable[[], str]) -> None:
+        try:
+            checks.append(Check(name, ok=True, detail=at()))
+        except (*KNOWN, AddressError) as error:
+            checks.append(Check(name, ok=False, detail=str(error)))
+
+    try:
+        settings = read_settings(data=data)
+    except ValueError as error:
+        return [Check("settings", ok=False, detail=str(error))]
+    look("address", lambda: _address(settings))
+    look("room", lambda: _room(settings.data))
+    try:
+        with open_stores(settings) as stores:
+            look("settings", lambda: _close(assemble(settings, stores, patient=False)))
+            sizes = stores.telemetry.sizes()
+            rows = ", ".join(f"{size.rows} {size.table}" for size in sizes)
+            checks.append(Check("data folder", ok=True, detail=f"{settings.data}: {rows or 'empty'}"))
+        look("ports", lambda: _ports(settings))
+    except FolderHeldError as held:
+        holder = held
+        look("server", lambda: _server(holder))
+    except KNOWN as error:
+        checks.append(Check("data folder", ok=False, detail=str(error)))
+    return checks
+
+
+def _address(settings: Settings) -> str:
+    if (reason := refuse_address(settings.host)) is not None:
+        raise CommandError(reason)
+    return settings.host
+
+
+def _room(data: Path) -> str:
+    place = next(folder for folder in (data, *data.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    if free < LITTLE_ROOM:
+        raise CommandError(f"{free / _GIB:.1f} GiB free at {place}; telemetry that does not fit is refused")
+    return f"{free / _GIB:.0f} GiB free"
+
+
+def _close(watchpost: Watchpost) -> str:
+    watchpost.flow.close()
+    channels = len(watchpost.deliverers)
+    return f"{channels} notification channel{'' if channels == 1 else 's'}"
+
+
+def _ports(settings: Settings) -> str:
+    for port in (settings.port, settings.grpc_port):
+        with listening(settings.host, port):
+            pass
+    return f"{settings.port} and {settings.grpc_port} are free"
+
+
+def _server(error: FolderHeldError) -> str:
+    address = error.holder.address
+    if not address:
+        raise error
+    try:
+        answer = httpx.get(f"{address}/readyz", timeout=10, trust_env=False)
+    except httpx.HTTPError as failure:
+        raise CommandError(f"process {error.holder.pid} at {address} does not answer: {failure}") from failure
+    if answer.status_code != httpx.codes.OK:
+        raise CommandError(f"{address} is not ready: {answer.text.strip()}")
+    return f"process {error.holder.pid} serves this folder at {address}"

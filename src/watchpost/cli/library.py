@@ -1,0 +1,133 @@
+"""Where a command looks sessions up: in the running server that holds the data folder, else in the folder itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from watchpost.cli.exits import CommandError, Exit
+from watchpost.query.sessions import SessionFilter
+from watchpost.runtime.clock import now_ns
+from watchpost.runtime.settings import Settings
+from watchpost.runtime.wiring import assemble, open_stores
+from watchpost.server.answers import SessionAnswer, SessionsAnswer, StepsAnswer
+from watchpost.server.archive import Archive, read_cursor
+from watchpost.server.problem import MovedError, NotFoundError
+from watchpost.store.folder import FolderHeldError
+
+PAGE = 200
+
+_Answer = TypeVar("_Answer", SessionAnswer, SessionsAnswer, StepsAnswer)
+
+
+class Library(Protocol):
+    """Answers as the API gives them."""
+
+    def page(self, wanted: SessionFilter, cursor: str) -> SessionsAnswer:
+        """A page of sessions; the filter's `limit` and `before` are not looked at."""
+        ...
+
+    def session(self, key: str) -> SessionAnswer:
+        """One session; `CommandError` if there is none."""
+        ...
+
+    def steps(self, key: str, after: int) -> StepsAnswer:
+        """A page of its steps."""
+        ...
+
+
+def every_session(library: Library, wanted: SessionFilter) -> Iterator[SessionAnswer]:
+    """All sessions that fit, latest activity first."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page = library.page(wanted, cursor)
+        yield from page.sessions
+        cursor = page.next
+
+
+@contextmanager
+def open_library(settings: Settings, server: str) -> Iterator[Library]:
+    """The sessions of a server, or of a data folder, whoever holds it."""
+    if server:
+        with _client(server) as client:
+            yield _Remote(client)
+        return
+    if not (settings.data / "lock").exists():
+        raise CommandError(f"{settings.data} is no data folder of Watchpost", Exit.USAGE)
+    try:
+        with open_stores(settings) as stores:
+            watchpost = assemble(settings, stores, patient=False)
+            try:
+                watchpost.flow.catch_up(now_ns())
+                yield _Local(Archive(stores.telemetry, stores.state, stores.telemetry))
+            finally:
+                watchpost.flow.close()
+    except FolderHeldError as error:
+        if not error.holder.address:
+            raise
+        with _client(error.holder.address) as client:
+            yield _Remote(client)
+
+
+def _client(server: str) -> httpx.Client:
+    return httpx.Client(base_url=server, timeout=30, follow_redirects=True, trust_env=False)
+
+
+class _Local:
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def page(self, wanted: SessionFilter, cursor: str) -> SessionsAnswer:
+        return self._archive.page(msgspec.structs.replace(wanted, limit=PAGE, before=read_cursor(cursor)))
+
+    def session(self, key: str) -> SessionAnswer:
+        try:
+            return self._archive.session(key)
+        except MovedError as moved:
+            return self.session(moved.key)
+        except NotFoundError as error:
+            raise CommandError(str(error), Exit.NOT_FOUND) from error
+
+    def steps(self, key: str, after: int) -> StepsAnswer:
+        return self._archive.steps(self.session(key).key, after, PAGE)
+
+
+class _Remote:
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def page(self, wanted: SessionFilter, cursor: str) -> SessionsAnswer:
+        fields = msgspec.structs.asdict(wanted)
+        query = {name: value for name, value in fields.items() if isinstance(value, str) and value}
+        return self._get("/api/sessions", {**query, "cursor": cursor, "limit": str(PAGE)}, SessionsAnswer)
+
+    def session(self, key: str) -> SessionAnswer:
+        return self._get(f"/api/sessions/{quote(key, safe='')}", {}, SessionAnswer)
+
+    def steps(self, key: str, after: int) -> StepsAnswer:
+        query = {"after": str(after), "limit": str(PAGE)}
+        return self._get(f"/api/sessions/{quote(key, safe='')}/steps", query, StepsAnswer)
+
+    def _get(self, path: str, query: dict[str, str], kind: type[_Answer]) -> _Answer:
+        try:
+            response = self._client.get(path, params=query)
+        except httpx.HTTPError as error:
+            raise CommandError(f"{self._client.base_url} does not answer: {error}") from error
+        if response.status_code == httpx.codes.NOT_FOUND:
+            raise CommandError(_detail(response), Exit.NOT_FOUND)
+        if response.status_code != httpx.codes.OK:
+            raise CommandError(f"{self._client.base_url} answered {response.status_code}: {_detail(response)}")
+        return msgspec.json.decode(response.content, type=kind)
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        problem: object = response.json()
+    except ValueError:
+        problem = None
+    return str(problem.get("detail", "")) if isinstance(problem, dict) else response.reason_phrase

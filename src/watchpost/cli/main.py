@@ -1,0 +1,33 @@
+"""`watchpost`: the commands, and what they answer when something is wrong."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from watchpost.cli import bring_in, examine, look, serving, show_off
+from watchpost.cli.exits import KNOWN, exit_code
+
+app = typer.Typer(
+    name="watchpost",
+    help="See when an LLM agent misbehaves, which step went wrong, and tell who must know.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(serving.serve)
+app.command()(show_off.demo)
+app.command()(examine.doctor)
+app.command(name="import")(bring_in.import_recordings)
+app.command()(look.sessions)
+app.command()(look.show)
+
+
+def main() -> None:
+    """Run a command; what is known to go wrong is one line on standard error and an exit code, never a traceback."""
+    try:
+        app()
+    except KNOWN as error:
+        sys.stderr.write(f"watchpost: {error}\n")
+        sys.exit(exit_code(error))

@@ -1,0 +1,210 @@
+"""The pages, as HTML: what they show, where they lead, and that hostile text stays text."""
+
+from __future__ import annotations
+
+import html.parser
+import re
+
+import pytest
+from server_fakes import House
+
+from watchpost.model.session import Totals
+from watchpost.model.telemetry import LogLine
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}\u202etxt.exe\x1b[31m\u200b"
+NAMED_REFERENCES = {"&lt;", "&gt;", "&#34;", "&#39;"}
+
+
+class Marks(html.parser.HTMLParser):
+    """Every tag with its attributes, and the text between them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    @property
+    def links(self) -> list[str]:
+        return [attrs["href"] or "" for tag, attrs in self.tags if tag == "a"]
+
+
+def hostile_house() -> tuple[House, str, str]:
+    house = House()
+    session = house.shelf.add_session(HOSTILE, workflow=HOSTILE, user_id=HOSTILE, project="default")
+    step = house.shelf.add_step(
+        session, name=HOSTILE, agent=HOSTILE, tool=HOSTILE, error_type=HOSTILE, status="error", input=HOSTILE,
+        output=HOSTILE, rest='{"attributes": {"<b>": "<script>"}, "status_message": "<script>"}', refs="input=<i>",
+    )  # fmt: skip
+    evidence = {
+        HOSTILE: HOSTILE,
+        "list": [HOSTILE],
+        "nested": {"a": [HOSTILE]},
+        "long": HOSTILE * 10,
+        "steps": ["\x00" * 16],
+    }
+    house.shelf.add_flag(session, step, kind=HOSTILE, summary=HOSTILE, evidence=evidence)
+    house.shelf.lines += [
+        ("default", LogLine(1, 9, step.trace_id, step.span_id, HOSTILE, body, {}))
+        for body in (HOSTILE, {HOSTILE: HOSTILE})
+    ]
+    return house, session.key, step.span_id.hex()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/",
+        "/?workflow={hostile}",
+        "/sessions/{key}",
+        "/sessions/{key}/steps/{step}",
+        "/sessions/{hostile}",
+        "/{hostile}",
+    ],
+)
+def test_hostile_text_stays_text(address: str) -> None:
+    house, key, step = hostile_house()
+    quoted = "".join(f"%{byte:02x}" for byte in HOSTILE.encode())
+    page = house.get(address.format(key=key, step=step, hostile=quoted)).text
+    marks = Marks(page)
+    tags = {tag for tag, _ in marks.tags}
+    assert not tags & {"script", "img", "b", "i", "style"}
+    assert not [attrs for _, attrs in marks.tags if any(name.startswith("on") or name == "style" for name in attrs)]
+    assert not re.search("[\u202e\x1b\u200b\x00]", re.sub(r'value="[^"]*"', "", page))
+    assert "49" not in marks.text
+
+
+def test_hidden_characters_are_shown_by_their_code_points() -> None:
+    house, key, step = hostile_house()
+    text = Marks(house.get(f"/sessions/{key}/steps/{step}").text).text
+    assert "U+202Etxt.exeU+001B[31mU+200B" in text
+
+
+def test_every_link_of_every_page_leads_somewhere() -> None:
+    house, _, _ = hostile_house()
+    session = house.shelf.add_session("long", at=5, totals=Totals(steps=401))
+    steps = [house.shelf.add_step(session) for _ in range(401)]
+    house.shelf.add_flag(session, steps[300], evidence={"steps": [steps[0].span_id.hex(), steps[300].span_id.hex()]})
+    for n in range(60):
+        house.shelf.add_session(f"s{n}", at=-n)
+    seen: set[str] = set()
+    waiting = ["/"]
+    while waiting:
+        address = waiting.pop()
+        path = address.partition("#")[0]
+        if path in seen or len(seen) > 150:
+            continue
+        seen.add(path)
+        answer = house.get(path)
+        assert answer.status_code == 200, path
+        if answer.headers["content-type"].startswith("text/html"):
+            base = path.partition("?")[0]
+            waiting += [
+                base + link if link.startswith("?") else link for link in Marks(answer.text).links if link[0] != "#"
+            ]
+    assert len(seen) > 100
+
+
+def test_an_empty_watchpost_says_what_to_set() -> None:
+    text = Marks(House().get("/", host="127.0.0.1:8484").text).text
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:8484" in text
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf" in text
+
+
+def test_a_filter_that_finds_nothing_says_so_and_keeps_what_was_asked() -> None:
+    house = House()
+    house.shelf.add_session("a")
+    page = house.get("/?workflow=none&state=running").text
+    assert "No session matches" in page
+    assert 'value="none"' in page
+    assert "<option selected>running</option>" in page
+
+
+def test_the_sessions_page_shows_each_session_and_leads_to_earlier_ones() -> None:
+    house = House()
+    totals = Totals(steps=1234, input_tokens=5000, output_tokens=None, cost_nano=1_500_000_000)
+    session = house.shelf.add_session("conv-1", at=9, outcome="budget_exceeded", totals=totals)
+    step = house.shelf.add_step(session)
+    house.shelf.add_flag(session, step)
+    house.shelf.add_flag(session, step)
+    house.shelf.add_flag(session, step, kind="gone", state="withdrawn")
+    for n in range(60):
+        house.shelf.add_session(f"s{n}", at=-n)
+    marks = Marks(house.get("/?workflow=refunds").text)
+    for shown in ("conv-1", "budget exceeded", "loop ×2", "1,234", "5,000", "$1.50", "u-1", "2026-05-28 20:26:49"):
+        assert shown in marks.text
+    assert "gone" not in marks.text
+    earlier = [link for link in marks.links if "cursor=" in link]
+    assert len(earlier) == 1
+    assert "workflow=refunds" in earlier[0]
+    assert "s59" in Marks(house.get("/" + earlier[0]).text).text
+
+
+def test_the_session_page_shows_flags_before_steps_and_names_steps_in_evidence() -> None:
+    house = House()
+    session = house.shelf.add_session("a", totals=Totals(steps=3, tool_errors=1))
+    steps = [house.shelf.add_step(session) for _ in range(3)]
+    house.shelf.add_flag(session, steps[2], evidence={"steps": [steps[0].span_id.hex(), steps[2].span_id.hex()]})
+    page = house.get(f"/sessions/{session.key}").text
+    marks = Marks(page)
+    assert page.index("was called 4 times") < page.index("<table")
+    assert re.search(r"loop\s+at\s+step 3", marks.text)
+    assert "step 1" in marks.text
+    assert f"/sessions/{session.key}/steps/{steps[0].span_id.hex()}?trace_id={steps[0].trace_id.hex()}" in marks.links
+
+
+def test_steps_are_paged_by_two_hundred() -> None:
+    house = House()
+    session = house.shelf.add_session("a", totals=Totals(steps=450))
+    for _ in range(450):
+        house.shelf.add_step(session)
+    pages = [house.get(f"/sessions/{session.key}?after={after}").text for after in (0, 200, 400)]
+    assert [page.count("<tr class=") for page in pages] == [200, 200, 50]
+    assert "201 to 400 of 450" in Marks(pages[1]).text
+    assert "?after=0#steps" in Marks(pages[1]).links
+    assert "?after=400#steps" in Marks(pages[1]).links
+
+
+def test_a_long_text_is_cut_with_a_way_to_all_of_it() -> None:
+    house = House()
+    session = house.shelf.add_session("a")
+    text = "line\n" * 10_000 + "<b>the end\u202e"
+    step = house.shelf.add_step(session, output=text)
+    address = f"/sessions/{session.key}/steps/{step.span_id.hex()}"
+    page = house.get(address).text
+    assert len(page) < 20_000
+    assert "50,011 characters" in page
+    raw = next(link for link in Marks(page).links if "/raw/output" in link)
+    answer = house.get(raw)
+    assert answer.text == text
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_pages_are_not_kept_by_browsers_and_the_style_sheet_is_there() -> None:
+    house = House()
+    page = house.get("/")
+    assert page.headers["cache-control"] == "no-store"
+    style = re.search(r'href="(/static/[^"]+css[^"]*)"', page.text)
+    assert style
+    assert house.get(style[1]).headers["content-type"].startswith("text/css")
+
+
+@pytest.mark.parametrize("address", ["/sessions/nosuchkey", "/nothing", "/sessions/x/steps/y"])
+def test_what_does_not_exist_is_a_page_that_says_so(address: str) -> None:
+    answer = House().get(address)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Not Found" in answer.text
+
+
+def test_a_bad_parameter_of_a_page_is_named_on_a_page() -> None:
+    answer = House().get("/?limit=0")
+    assert answer.status_code == 422
+    assert "limit:" in answer.text
