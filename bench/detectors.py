@@ -111,11 +111,10 @@ def step_of(number: int, raw: RawStep) -> Step:
 
 
 def reasons(settings: LoopSettings, steps: list[Step]) -> set[str]:
-    """Why the run is flagged, each reason once; `any` if it is flagged at all."""
+    """Why the run is flagged, each reason once."""
     run = DetectorRun([lambda: LoopDetector(settings)])
     run.update(steps, 0)
-    found = {str(finding.evidence["reason"]) for _, finding in run.findings}
-    return found | {"any"} if found else found
+    return {str(finding.evidence["reason"]) for _, finding in run.findings}
 
 
 def rate(flagged: int, runs: int) -> Rate:
@@ -129,20 +128,26 @@ def rate(flagged: int, runs: int) -> Rate:
 
 
 def measure(path: Path) -> dict[str, dict[str, Rate]]:
-    """For one file: setting and reason, then outcome, to the rate."""
+    """For one file: setting (and reason, for the default), then outcome, to the rate."""
     runs: Counter[str] = Counter()
     flagged: Counter[tuple[str, str]] = Counter()
     for session in sessions(path):
         outcome = session.ground_truth.outcome or "unknown"
         runs[outcome] += 1
-        steps = steps_of(session)
-        for name, settings in MEASURED.items():
-            for reason in reasons(settings, steps):
-                flagged[f"{name}: {reason}" if name == "by default" else name, outcome] += reason == "any" or (
-                    name == "by default"
-                )
-    rows = sorted({row for row, _ in flagged} | {name for name in MEASURED if name != "by default"})
+        for row in rows_of(steps_of(session)):
+            flagged[row, outcome] += 1
+    rows = sorted({row for row, _ in flagged} | set(MEASURED))
     return {row: {outcome: rate(flagged[row, outcome], n) for outcome, n in sorted(runs.items())} for row in rows}
+
+
+def rows_of(steps: list[Step]) -> Iterator[str]:
+    """The settings that flag a run; the default ones also once for each reason they give."""
+    for name, settings in MEASURED.items():
+        found = reasons(settings, steps)
+        if found:
+            yield name
+        if settings == LoopSettings():
+            yield from (f"{name}: {reason}" for reason in found)
 
 
 def main() -> None:

@@ -25,8 +25,10 @@ from spans import Template, expected_steps
 
 _ENVIRONMENTS = Path(__file__).with_name(".peers")
 _READY_S = 180.0
-_DRAIN_S = 45.0
-_QUIET_S = 5.0
+_DRAIN_S = 120.0
+_QUIET_S = 10.0
+_SPANS = 10_000
+"""Offered to each before the kill, and to the peers in all: they take minutes over more."""
 _END_S = 15.0
 _RUN_BEFORE_KILL_S = 30.0
 
@@ -125,14 +127,14 @@ class Running:
             rows: list[tuple[str]] = database.execute("SELECT span_id FROM spans").fetchall()
             return {span_id for (span_id,) in rows}
 
-    def settled(self, wanted: set[str]) -> tuple[set[str], float]:
-        """Wait until it holds `wanted`, has not grown for some seconds or the time is over.
+    def settled(self, wanted: set[str], quiet_s: float) -> tuple[set[str], float]:
+        """Wait until it holds `wanted`, has not grown for `quiet_s` or the time is over.
 
         Returns the ids it then holds and the monotonic time at which it was first seen to hold as many.
         """
         held, grew = self.span_ids(), time.perf_counter()
         end = grew + _DRAIN_S
-        while not wanted <= held and (now := time.perf_counter()) < end and now - grew < _QUIET_S:
+        while not wanted <= held and (now := time.perf_counter()) < end and now - grew < quiet_s:
             time.sleep(0.5)
             seen = self.span_ids()
             if len(seen) != len(held):
@@ -168,7 +170,7 @@ def _measure(lab: Lab, peer: Peer) -> Measured:
         first_start = first.ready_s
         plan = _plan(lab, first.port, lab.scale.peer_seconds, peer.headers)
         report = offer(plan)
-        held, at = first.settled(_ids(plan, report))
+        held, at = first.settled(_ids(plan, report), _DRAIN_S)
         resident = first.program.resident()
         first.program.stop(_END_S)
         bytes_per_span = first.bytes_per_span()
@@ -178,7 +180,7 @@ def _measure(lab: Lab, peer: Peer) -> Measured:
         killed = offer(plan, meanwhile=_killer(second.program))
     with Running(peer, folder) as third:
         wanted = _ids(plan, killed)
-        lost = len(wanted - third.settled(wanted)[0])
+        lost = len(wanted - third.settled(wanted, _QUIET_S)[0])
     lab.drop(folder)
     seconds = at - min((ack.sent for ack in report.acknowledged), default=at)
     numbers = _numbers(report, killed) | {
@@ -198,7 +200,7 @@ def ours(lab: Lab) -> Measured:
     folder = lab.new_folder("watchpost")
     with lab.serve(folder) as server:
         first_start = server.ready_s
-        plan = _plan(lab, server.port, lab.scale.peer_seconds, {})
+        plan = _plan(lab, server.port, lab.scale.peer_seconds, {}, spans=1 << 40)
         report = offer(plan)
         seconds = server.wait_applied(lab.run()) - min(ack.sent for ack in report.acknowledged)
         resident = server.program.resident()
@@ -231,13 +233,15 @@ def ours(lab: Lab) -> Measured:
     )
 
 
-def _plan(lab: Lab, port: int, seconds: float, headers: dict[str, str]) -> Plan:
-    return Plan(port=port, run=lab.run(), spans=1 << 40, seconds=seconds, headers=headers, timeout_s=120.0)
+def _plan(lab: Lab, port: int, seconds: float, headers: dict[str, str], spans: int = _SPANS) -> Plan:
+    return Plan(port=port, run=lab.run(), spans=spans, seconds=seconds, headers=headers, timeout_s=120.0)
 
 
 def _killer(program: Program) -> Callable[[Callable[[], bool]], None]:
-    def wait(_: Callable[[], bool]) -> None:
-        time.sleep(_RUN_BEFORE_KILL_S)
+    def wait(busy: Callable[[], bool]) -> None:
+        end = time.perf_counter() + _RUN_BEFORE_KILL_S
+        while busy() and time.perf_counter() < end:
+            time.sleep(0.005)
         program.kill()
 
     return wait

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -134,7 +135,11 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="NAME",
         help="only this measurement; may be repeated; RESULTS.md is left alone",
     )
-    asked.add_argument("--date", required=True, help="the date to stand in the results")
+    asked.add_argument(
+        "--date",
+        default=datetime.now(UTC).date().isoformat(),
+        help="the date to stand in the results; today, in UTC, if not given",
+    )
     asked.add_argument(
         "--watchpost", type=Path, default=Path(sys.executable).with_name("watchpost"), help="the program to measure"
     )

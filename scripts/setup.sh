@@ -8,6 +8,10 @@ python="${PYTHON:-python3}"
   echo "setup: $python is older than Python 3.11; name a newer one: make setup PYTHON=python3.11" >&2
   exit 1
 }
+[ ! -L .venv ] || {
+  echo "setup: .venv is a link; installing into it would point the checkout it belongs to at this one" >&2
+  exit 1
+}
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable core --editable .

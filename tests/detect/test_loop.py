@@ -139,6 +139,21 @@ def test_past_the_text_budget_only_the_very_same_arguments_are_alike() -> None:
     assert [each.summary.split(" {")[0] for each in found] == ["ask called 3 times with the same arguments"]
 
 
+def test_a_call_that_was_taken_back_is_no_part_of_a_loop_reported_later() -> None:
+    first, second, third, fourth = (
+        f'tool ask {{"q": "{word}"}}' for word in ("one way", "other words", "again", "fourth")
+    )
+    lines = [f"{second} -> answer", f"{first} -> page", f"{third} -> page", f"{fourth} -> page"]
+    lines += [f"{second} -> error busy"] * 2
+    text = "\n".join(f"step {number} {line}" for number, line in enumerate(lines, start=1))
+    steps = parse(f"{text}\nexpect nothing").steps
+    taken_back = parse(f"step 1 llm\nstep 2 llm\nstep 3 {second} -> page\nexpect nothing").steps
+    run = DetectorRun([lambda: LoopDetector(LoopSettings())])
+    run.update([*steps[:2], taken_back[2]], 0)
+    run.update(steps, 2)
+    assert [position for position, _ in run.findings] == [3, 5]
+
+
 def test_a_limit_of_zero_switches_its_reason_off() -> None:
     off = LoopSettings(repeats=0, cycle_rounds=0, unchanged=0, calls_per_turn=0, turns=0)
     assert not findings('step 1-40 human\nstep 41-90 tool get {"id": 1} -> same\nstep 91 llm', off)

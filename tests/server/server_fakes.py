@@ -157,8 +157,12 @@ class OpenDoor:
     def __init__(self) -> None:
         self.taken: list[OtlpRequest] = []
         self.answer: Accepted | Exception = Accepted(0)
+        self.pause_s = 0.0
+        self.entered = threading.Event()
 
     async def accept(self, request: OtlpRequest) -> Accepted:
+        self.entered.set()
+        await asyncio.sleep(self.pause_s)
         if isinstance(self.answer, Exception):
             raise self.answer
         self.taken.append(request)

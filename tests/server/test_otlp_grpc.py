@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import grpc
 import httpx
@@ -31,8 +31,8 @@ class Client:
 
     def __init__(self, channel: grpc.Channel) -> None:
         self.channel = channel
-        self.traces = TraceServiceStub(channel).Export  # type: ignore[no-untyped-call]  # generated
-        self.logs = LogsServiceStub(channel).Export  # type: ignore[no-untyped-call]  # generated
+        self.traces = TraceServiceStub(channel).Export  # type: ignore[no-untyped-call]  # generated code comes without types
+        self.logs = LogsServiceStub(channel).Export  # type: ignore[no-untyped-call]  # generated code comes without types
 
 
 @contextmanager
@@ -116,6 +116,19 @@ def test_the_port_is_closed_when_the_application_has_stopped() -> None:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as caught:
         Client(channel).traces(request(), timeout=5)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_an_export_in_flight_is_answered_before_the_application_stops() -> None:
+    house = House(ServerSettings(grpc_port=0))
+    house.door.pause_s = 0.5
+    house.door.answer = Accepted(3)
+    with ExitStack() as server:
+        server.enter_context(served(house))
+        with grpc.insecure_channel(f"127.0.0.1:{house.app.state.grpc_port}") as channel:
+            waiting = Client(channel).traces.future(request())
+            assert house.door.entered.wait(10)
+            server.close()
+            assert waiting.result().partial_success.rejected_spans == 3
 
 
 def test_answers_over_grpc_are_counted() -> None:

@@ -63,6 +63,15 @@ def test_the_numbers_of_the_flow_are_exposed() -> None:
     assert all(name.startswith("watchpost_") for name, _ in found)
 
 
+def test_every_metric_is_documented() -> None:
+    house = House()
+    house.post("/v1/traces")
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    names = {family.name for family in text_string_to_metric_families(house.get("/metrics").text)}
+    assert len(names) > 10
+    assert [name for name in names if name not in page and not name.startswith("watchpost_process_")] == []
+
+
 def test_answers_at_the_door_are_counted_by_status() -> None:
     house = House()
     house.post("/v1/traces")

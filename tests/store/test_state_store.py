@@ -13,7 +13,7 @@ from watchpost.model.flag import Flag, flag_id
 from watchpost.model.notice import AlertEvent, Due, Notice, Receipt
 from watchpost.store.contracts import Cursor, StateBatch
 from watchpost.store.engines.sql import SqlState
-from watchpost.store.engines.versions import StoreNewerError
+from watchpost.store.versions import StoreNewerError
 
 TRACE = b"\x00\xff" * 8
 
@@ -44,7 +44,7 @@ def a_flag(session_id: str, at_ns: int, **changed: object) -> Flag:
     }
     span_id = at_ns.to_bytes(8, "big")
     flag = flag_id(str(values["project"]), "LOOP_DETECTED", "search", TRACE, span_id)
-    return Flag(id=flag, session_id=session_id, span_id=span_id, at_ns=at_ns, **values)  # type: ignore[arg-type]
+    return Flag(id=flag, session_id=session_id, span_id=span_id, at_ns=at_ns, **values)  # type: ignore[arg-type] # names are checked at run time
 
 
 def a_notice(name: str, channel: str = "hook") -> Notice:
@@ -68,7 +68,8 @@ def a_notice(name: str, channel: str = "hook") -> Notice:
 
 def test_an_empty_store_starts_at_zero(state: SqlState) -> None:
     assert state.cursor() == Cursor(0, 0)
-    assert state.flags([("default", "s")]) == state.flags([]) == state.due("hook", 10, 10) == []
+    assert state.flags([("default", "s")]) == state.flags([]) == []
+    assert state.due("hook", 10, 10) == []
     assert state.backlog() == {}
 
 

@@ -34,7 +34,7 @@ def test_rewriting_after_kills_gives_the_exact_content(tmp_path: Path) -> None:
     for _ in range(KILLS):
         # As the flow does: from the batch after the last one committed, which may be older than the last one written.
         last = written_until_killed(tmp_path, max(1, last - rng.randint(0, 2)), rng)
-    ending = [sys.executable, WRITER, tmp_path, str(last), str(last + 2)]
+    ending = [sys.executable, str(WRITER), str(tmp_path), str(last), str(last + 2)]
     found = json.loads(subprocess.run(ending, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
     count = last + 1
     assert found == {

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from watchpost.model.step import Reading
 from watchpost.store.contracts import TelemetryBatch
 from watchpost.store.engines.clickhouse import ClickHouse
-from watchpost.store.engines.versions import StoreNewerError
+from watchpost.store.versions import StoreNewerError
 
 _NAMES = (f"schema_{n}" for n in itertools.count())
 
@@ -52,7 +52,7 @@ def test_a_store_of_a_newer_program_is_refused(database: tuple[str, Client], tmp
 
 
 def test_readers_see_every_batch_whose_write_returned_while_others_are_written(embedded_clickhouse: ClickHouse) -> None:
-    traces = [b"beside" + n.to_bytes(10, "big") for n in range(20)]
+    traces = [b"beside" + n.to_bytes(10, "big") for n in range(8)]
     written: list[bytes] = []
     missed: list[bytes] = []
     done = threading.Event()
@@ -63,7 +63,7 @@ def test_readers_see_every_batch_whose_write_returned_while_others_are_written(e
             found = {r.trace_id for r in embedded_clickhouse.readings([("beside", trace) for trace in returned])}
             missed.extend(set(returned) - found)
 
-    readers = [threading.Thread(target=read) for _ in range(5)]
+    readers = [threading.Thread(target=read) for _ in range(3)]
     for reader in readers:
         reader.start()
     for number, trace in enumerate(traces):

@@ -37,7 +37,7 @@ def a_reading(project: str, trace: bytes, span: bytes, **changed: object) -> Rea
         "status": "ok",
         **changed,
     }
-    return Reading(project=project, trace_id=trace, span_id=span, **values)  # type: ignore[arg-type]
+    return Reading(project=project, trace_id=trace, span_id=span, **values)  # type: ignore[arg-type] # names are checked at run time
 
 
 def a_step(number: int) -> LedgerStep:
@@ -86,7 +86,7 @@ def a_session(project: str, session_id: str, revision: int, received_ns: int, **
         session_id=session_id,
         revision=revision,
         received_ns=received_ns,
-        **values,  # type: ignore[arg-type]
+        **values,  # type: ignore[arg-type] # names are checked at run time
     )
 
 
@@ -156,7 +156,8 @@ def test_readings_of_other_projects_and_traces_are_left_out(telemetry: ClickHous
 
 
 def test_asking_for_nothing_finds_nothing(telemetry: ClickHouse) -> None:
-    assert telemetry.readings([]) == telemetry.members_of_traces([]) == telemetry.members_of_sessions([]) == []
+    assert telemetry.readings([]) == []
+    assert telemetry.members_of_traces([]) == telemetry.members_of_sessions([]) == []
 
 
 def test_writing_an_empty_batch_changes_nothing(telemetry: ClickHouse, number: int) -> None:
@@ -180,6 +181,22 @@ def test_storing_the_same_batch_twice_leaves_one_copy(telemetry: ClickHouse, pro
     telemetry.write(batch)
     assert {size.table: size.rows for size in telemetry.sizes()} == once
     assert len(telemetry.readings([(project, b"t" * 16)])) == 1
+
+
+def test_a_number_is_stored_once_even_if_it_comes_back_different(
+    telemetry: ClickHouse, project: str, number: int
+) -> None:
+    session = a_session(project, "s", 1, NOW)
+    first = TelemetryBatch(
+        number, readings=[a_reading(project, b"1" * 16, b"s" * 8)], ledger=[a_row(project, "s", SLOT, 1, range(3))]
+    )
+    telemetry.write(first)
+    second = TelemetryBatch(
+        number, readings=[a_reading(project, b"2" * 16, b"s" * 8)], ledger=[a_row(project, "s", SLOT, 2, range(9))]
+    )
+    telemetry.write(second)
+    assert telemetry.readings([(project, b"2" * 16)]) == []
+    assert len(telemetry.steps(session, 0, 10)) == 3
 
 
 def test_rows_stored_again_under_another_number_are_read_once(telemetry: ClickHouse, project: str, number: int) -> None:

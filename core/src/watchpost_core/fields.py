@@ -109,9 +109,12 @@ PLAIN_FIELDS = frozenset(
 _VALUE_FORMS: Mapping[str, re.Pattern[str]] = {
     "card": re.compile(r"[0-9][0-9 -]{10,21}[0-9]"),
     "cvv": re.compile(r"[0-9]{3,4}"),
-    "phone": re.compile(r"\+?[0-9(](?:[ ().x/-]{0,3}[0-9]){6,16}"),
+    "phone": re.compile(r"(?!(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2})\+?[0-9(](?:[ ().x/-]{0,3}[0-9]){6,16}"),
     "ssn": re.compile(r"[0-9X*][0-9X* -]{2,12}[0-9]"),
 }
+
+FORMED_KINDS = frozenset(_VALUE_FORMS)
+"""Kinds of hidden fields whose values are told by their form."""
 
 
 def words(name: str) -> list[str]:

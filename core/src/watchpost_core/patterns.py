@@ -97,14 +97,14 @@ def _is_basic(value: str) -> bool:
 
 def _private_key_end(text: str, found: re.Match[str]) -> int:
     """The end of the block; where its end was cut off, the end of what can be part of it."""
-    last = _KEY_BLOCK_END.search(text, found.end())
     body = _KEY_BLOCK_BODY.match(text, found.end())
     until = body.end() if body else found.end()
-    return last.end() if last and last.start() <= until else until
+    last = _KEY_BLOCK_END.search(text, found.end(), until)
+    return last.end() if last else until
 
 
 _KEY_BLOCK_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_KEY_BLOCK_BODY = re.compile(r"(?:[A-Za-z0-9+/=:,.() \t\r\n\\]|-(?!-----BEGIN))*")
+_KEY_BLOCK_BODY = re.compile(r"(?:[A-Za-z0-9+/=:,.() \t\r\n\\]|-(?!----BEGIN))*")
 
 
 def _card_end(text: str, found: re.Match[str]) -> int:

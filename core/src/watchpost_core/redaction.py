@@ -16,7 +16,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from watchpost_core.fields import FieldNames, fits_kind, is_id_field
+from watchpost_core.fields import FORMED_KINDS, FieldNames, fits_kind, is_id_field
 from watchpost_core.patterns import RULES, Found, Rule
 
 Search = Callable[[int], "tuple[int, int] | None"]
@@ -28,17 +28,19 @@ Candidates = Callable[[str], Iterable[tuple[Rule, Search]]]
 NUMBER_KINDS = frozenset({"password", "ssn", "card", "cvv", "phone"})
 """Kinds of hidden fields whose value may be a bare number; of the others a number is a count and stays."""
 
-_PSEUDONYM = re.compile(r"\[[a-z][a-z0-9_]{0,31}:[0-9a-f]{8}\]")
+_PSEUDONYM_FORM = r"\[[a-z][a-z0-9_]{0,31}:[0-9a-f]{8}\]"
+_PSEUDONYM = re.compile(_PSEUDONYM_FORM)
 _PSEUDONYM_LENGTH = 43
-_ROUNDS = 4
+_ROUNDS = 8
 _WINDOW = 200
 
 _MASK = re.compile(
     r"\s*|[*•]+|[xX]{3,}|[._ -]+|[\W_]{0,12}(?i:redacted|masked|filtered|removed|hidden|omitted)[\W_]{0,12}"
-    r"|(?i:none|null|true|false|string|str|number|integer|int|boolean|bool|object|array)|\$?\{[^{}]{0,64}\}|\$[A-Za-z_]\w{0,64}|<[A-Za-z_. -]{0,64}(?: at 0x[0-9a-f]{1,16})?>|%\w?",
+    r"|(?i:none|null|true|false|string|str|number|integer|int|boolean|bool|object|array)|\$?\{[^{}]{0,64}\}|\$[A-Za-z_]\w{0,64}|<[A-Za-z_. -]{0,64}(?: at 0x[0-9a-f]{1,16})?>|%\w?"
+    rf"|{_PSEUDONYM_FORM}",
     re.ASCII,
 )
-"""What stands for a value and is none: masks, names of types, literals of code, placeholders."""
+"""What stands for a value and is none: pseudonyms, masks, names of types, literals of code, placeholders."""
 
 
 class Key:
@@ -63,7 +65,7 @@ def pseudonym(kind: str, value: str, key: Key) -> str:
 
 def is_masked(value: str) -> bool:
     """Whether a value is empty, a pseudonym, a mask or a placeholder, and so nothing to hide."""
-    return len(value) <= 96 and (_MASK.fullmatch(value) is not None or _PSEUDONYM.fullmatch(value) is not None)
+    return len(value) <= 96 and _MASK.fullmatch(value) is not None
 
 
 def _digits(value: str) -> str:
@@ -91,7 +93,8 @@ _NORMAL: Mapping[str, Callable[[str], str]] = {
 class TextRedactor:
     """Hides what the rules find in one text.
 
-    Nothing is hidden twice: redacting a redacted text returns it as it is. Work grows with the length of the text.
+    Nothing is hidden twice: redacting a redacted text returns it as it is, unless more than eight values stood in it without
+    any separator between them. Work grows with the length of the text.
     `is_id` says of a candidate, by text and span, that it is an id of a known format; only numeric rules ask.
     """
 
@@ -139,7 +142,7 @@ class TextRedactor:
             return False
         if rule.numeric or self._names.allowed:
             name = name_before(text, found.start)
-            if self._names.is_allowed(name) or (rule.numeric and is_id_field(name)):
+            if name and (self._names.is_allowed(name) or (rule.numeric and is_id_field(name))):
                 return False
         return not (rule.numeric and self._is_id(text, found.start, found.end))
 
@@ -187,27 +190,30 @@ _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 
 def _number_quote(text: str, place: Found) -> str:
-    """The quotation mark that a pseudonym needs to keep JSON whole where it takes the place of a bare number, else empty."""
-    if not text[place.start : place.end].isdigit() or text[place.end :][:16].lstrip()[:1] not in {",", "}", "]", "\\"}:
+    """The quotation mark that a pseudonym needs to keep JSON whole where it takes the place of a bare number, else empty.
+
+    It is that of the field's name, so it is right at any depth of escaping; in a list that is the whole text, a plain one.
+    """
+    if not text[place.start : place.end].isdigit() or not _VALUE_ENDS.match(text, place.end, place.end + 16):
         return ""
     head = text[max(0, place.start - _WINDOW) : place.start].rstrip(" \t\n")
-    if head.endswith(":"):
-        quoted = _LAST_QUOTE.search(head[:-1].rstrip())
-        return quoted.group() if quoted else ""
-    if head.endswith(("[", ",")):
-        quotes = _QUOTE.findall(head)
-        return quotes[-1] if quotes else ""
-    return ""
+    if head.endswith((",", "[")):
+        bracket = head.rfind("[")
+        head = head[: max(bracket, 0)].rstrip(" \t\n")
+        if bracket >= 0 and not head and place.start <= _WINDOW:
+            return '"'
+    quoted = _LAST_QUOTE.search(head[:-1].rstrip()) if head.endswith(":") else None
+    return quoted.group() if quoted else ""
 
 
-_QUOTE = re.compile(r"\\{0,15}[\"']")
+_VALUE_ENDS = re.compile(r"(?:\s|\\[nrt])*[,}\]]")
 _LAST_QUOTE = re.compile(r"\\{0,15}[\"']$")
 
 
 def field_rule(names: FieldNames) -> Rule:
-    """The rule that finds `"password": "x"` in JSON and Python text, at any depth of escaping, and `password=x`."""
+    """The rule that finds `"password": "x"` in JSON and Python text, at any depth of escaping, `password=x` and `password is x`."""
     stem = names.expression()
-    separator = r"(\\{0,15}[\"'])?[ \t]{0,4}([:=])[ \t]{0,4}(\[\s{0,16})?(\\{0,15}[\"'])?"
+    separator = r"(\\{0,15}[\"'])?[ \t]{0,4}([:=]|is[ \t])[ \t]{0,4}(\[\s{0,16})?(\\{0,15}[\"'])?"
     exact = re.compile(f"{stem}{separator}", re.ASCII)
 
     def locate(text: str, first: int, _last: int) -> Sequence[Found]:
@@ -221,16 +227,35 @@ def field_rule(names: FieldNames) -> Rule:
         name_quote, sign, bracket, quote = match.groups()
         name_end = match.start(1) if name_quote else match.start(2)
         kind = names.kind(before + text[first:name_end].rstrip())
-        if not kind:
+        closes = quote and (
+            len(quote) != len(name_quote)
+            if name_quote
+            else len(quote) not in _QUOTE_LENGTHS or text[match.end() : match.end() + 1] in _NO_START
+        )
+        if not kind or closes:
             return ()
         if quote and (name_quote or sign == "="):
             values = _quoted_values(text, match.end(), quote, several=bool(bracket))
-            return [found._replace(kind=kind) for found in values if fits_kind(kind, text[found.start : found.end])]
+            if name_quote or _is_one_line(text, values):
+                return [found._replace(kind=kind) for found in values if fits_kind(kind, text[found.start : found.end])]
         if name_quote:
             return _number_value(text, match.end(), kind, name_quote)
-        return _bare_value(text, match.end(), kind, spaced=sign == ":" or text[match.start(2) - 1] == " ")
+        is_prose = not quote and (sign != "=" or text[match.start(2) - 1] == " ")
+        return _bare_value(text, match.end(), kind, is_prose=is_prose)
 
-    return Rule("field", rf"{stem}{separator}[^\s\x00]".replace("(\\\\", "(?:\\\\"), locate)
+    return Rule("field", rf"{stem}{separator}[^\s\x00]", locate)
+
+
+_QUOTE_LENGTHS = frozenset({1, 2, 4, 8, 16})
+"""A quotation mark with its backslashes, by how many JSON texts hold the one it stands in."""
+
+_NO_START = frozenset({"", ",", "}", "]", ")", ":", ";", " ", "\n"})
+"""What follows a quotation mark that closes an outer string, `"say password="`, and does not open the value."""
+
+
+def _is_one_line(text: str, values: Sequence[Found]) -> bool:
+    """Whether what `name="` began is a string of code, and no stray quotation mark that would hide all that follows."""
+    return all(found.end < len(text) and text.find("\n", found.start, found.end) < 0 for found in values)
 
 
 def _quoted_values(text: str, start: int, quote: str, *, several: bool) -> list[Found]:
@@ -274,18 +299,21 @@ def _number_value(text: str, start: int, kind: str, quote: str) -> Sequence[Foun
 _NUMBER = re.compile(r"[0-9]{3,19}(?![0-9.eE])")
 
 
-def _bare_value(text: str, start: int, kind: str, *, spaced: bool) -> Sequence[Found]:
-    """The value in `password=x`; where prose or code could say the same (`password: x`), only one that looks like a secret."""
+def _bare_value(text: str, start: int, kind: str, *, is_prose: bool) -> Sequence[Found]:
+    """The value in `password=x`; where prose or code could say the same (`password: x`), only one that is quoted or looks like a secret."""
     match = _BARE.match(text, start)
     if match is None or text[match.end() : match.end() + 1] in {"(", "["}:
         return ()
     value = match.group(1).rstrip(".:!?")
-    if len(value) < 4 or not fits_kind(kind, value) or (spaced and not _looks_secret(value)):
+    if not fits_kind(kind, value):
+        return ()
+    is_doubtful = is_prose and match.start(1) == start and kind not in FORMED_KINDS
+    if (len(value) < 4 and kind not in FORMED_KINDS) or (is_doubtful and not _looks_secret(value)):
         return ()
     return (Found(match.start(1), match.start(1) + len(value), kind),)
 
 
-_BARE = re.compile(r"(?:(?i:bearer|basic|token|digest) {1,3})?[\"'`\\]{0,4}([^\s\"'`&,;<>(){}\[\]\\\x00]+)")
+_BARE = re.compile(r"(?:(?i:bearer|basic|token|digest) {1,3})?(?:\\{0,15}[\"'`])?([^\s\"'`&,;<>(){}\[\]\\\x00]+)")
 
 
 def _looks_secret(value: str) -> bool:

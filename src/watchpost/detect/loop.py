@@ -17,10 +17,10 @@ from fnmatch import fnmatchcase
 
 import msgspec
 from rapidfuzz import fuzz
-from watchpost_core.similarity import canonical, entities
 
 from watchpost.model.flag import Finding, Severity
 from watchpost.model.step import Step
+from watchpost_core.similarity import canonical, entities
 
 KIND = "LOOP_DETECTED"
 

@@ -106,7 +106,9 @@ class Scanner:
         """The rules that may find something in one text, with their searches, in the order of precedence."""
         found = [(rule, _search_spans(spans(text))) for rule, spans in self._own]
         encoded = text.encode("latin-1", "replace")
-        found += ((self._rules[index], self._search(index, encoded)) for index in sorted(self._which.Match(encoded) or ()))
+        found += (
+            (self._rules[index], self._search(index, encoded)) for index in sorted(self._which.Match(encoded) or ())
+        )
         return found
 
     def _is_own(self, text: str) -> bool:
@@ -124,7 +126,8 @@ class Scanner:
             for match in matches:
                 passed = match.end()
                 if match.start() >= start:
-                    return match.span()
+                    start, end = match.span()
+                    return start, end
             return None
 
         return search

@@ -11,8 +11,6 @@ from watchpost.session.sessions import Sessions, TraceRef
 from watchpost.session.timers import SessionRef
 from watchpost.store.contracts import FoldSource
 
-_SEQ = (1 << 63) - 1
-
 
 class FlagSource(Protocol):
     """Where flags raised earlier are found."""
@@ -38,8 +36,8 @@ def restore(
         members = source.members_of_traces(traces) if traces else []
         members += source.members_of_sessions(wanted) if wanted else []
         known = sessions.unknown((m.project, m.trace_id) for m in members)
-        stored = source.readings(known) if known else []
-        sessions.load(sessions.unknown([*traces, *known]), wanted, [r for r in stored if r.ver & _SEQ <= visible_seq])
+        stored = source.readings(known, visible_seq) if known else []
+        sessions.load(sessions.unknown([*traces, *known]), wanted, stored)
         found += known
         traces = []
         wanted = sessions.wanted(readings)

@@ -113,7 +113,7 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool) -> Watchpost:
         log.close()
         raise LogBehindError(stores.folder.log, log.next_seq - 1, cursor.seq)
     sessions = Sessions(Quiet(round(settings.session.quiet_seconds * _NS), round(settings.session.idle_seconds * _NS)))
-    for summary in stores.telemetry.open_sessions():
+    for summary in stores.telemetry.open_sessions(cursor.batch):
         sessions.wake(summary)
     deliverers = _deliverers(settings, stores)
     bell = Bell(deliverers)

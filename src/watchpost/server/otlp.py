@@ -106,7 +106,7 @@ class OtlpEndpoint:
                 )
             )
         finally:
-            pass
+            self._budget.give_back(taken)
         if media == PROTOBUF:
             return otlp_answer.export_response(accepted)
         return otlp_answer.export_response_json(accepted, self._signal)

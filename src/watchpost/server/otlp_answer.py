@@ -11,7 +11,6 @@ import msgspec
 from watchpost.ingest.request import Accepted, Signal
 
 INVALID_ARGUMENT = 3
-PERMISSION_DENIED = 7
 RESOURCE_EXHAUSTED = 8
 UNIMPLEMENTED = 12
 UNAVAILABLE = 14

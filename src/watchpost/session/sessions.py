@@ -126,7 +126,8 @@ class Sessions:
 
     def wake(self, summary: Summary) -> None:
         """Remember that a session that need not be held ends when it is due."""
-        self._clock.set((summary.project, summary.session_id), summary.due_ns, summary.state)
+        state = "running" if summary.state == "ended" else summary.state
+        self._clock.set((summary.project, summary.session_id), summary.due_ns, state)
 
     def ripe(self, now_ns: int) -> list[SessionRef]:
         """The sessions that are not held and whose time has come: to be loaded before the next settling."""
@@ -208,6 +209,7 @@ class Sessions:
         session.revision = revision
         if not session.traces:
             self._clock.stop(ref)
+            session.state, session.outcome = "running", None
             return
         if session.state == "ended":
             session.state = "reopened"

@@ -183,7 +183,7 @@ class Trace:
 
     def _note(self, node: Node) -> None:
         self.touched.add(node.span_id)
-        if node.agent:
+        if node.agent or node.span_id in self._children:
             self.retitled.add(node.span_id)
         if node.step is not None:
             self.text_bytes += len(node.step.arguments) + len(node.step.result)

@@ -92,7 +92,11 @@ class TelemetryWriter(Protocol):
     """Writes batches."""
 
     def write(self, batch: TelemetryBatch) -> None:
-        """Return only when all of the batch is durable and readable; writing it twice leaves one copy."""
+        """Return only when all of the batch is durable and readable; writing it twice leaves one copy.
+
+        What is counted goes first (ledger, sessions, logs), then what a fold is rebuilt from (members, then spans): a
+        fold rebuilt after a crash in between knows nothing of the batch, or finds all that it counts written.
+        """
         ...
 
 
@@ -107,12 +111,18 @@ class FoldSource(Protocol):
         """The live memberships of the given (project, session id) pairs."""
         ...
 
-    def readings(self, traces: Sequence[tuple[str, bytes]]) -> list[Reading]:
-        """The winning copy of every span of the given traces, without `rest`; `input` and `output` only of tool calls."""
+    def readings(self, traces: Sequence[tuple[str, bytes]], upto: int) -> list[Reading]:
+        """Of every span of the given traces the winning copy, among those whose log sequence is at most `upto`.
+
+        Without `rest`; `input` and `output` only of tool calls. Where copies were merged and the winner lies beyond `upto`, none.
+        """
         ...
 
-    def open_sessions(self) -> list[Summary]:
-        """Every session that has not ended, for its timer to be set again after a start."""
+    def open_sessions(self, applied: int) -> list[Summary]:
+        """Every session that had not ended as of batch `applied`, and is not merged away.
+
+        One that ended in a later batch, which a crash cut short, is among them: it is to end again.
+        """
         ...
 
 

@@ -128,7 +128,7 @@ class ClickHouse:
         """See `SessionReader`."""
         found: list[Summary] = []
         before = wanted.before
-        taken = wanted.limit * 4
+        taken = wanted.limit + 10  # most stored rows are current
         while len(found) < wanted.limit:
             candidates = self._candidates(wanted, before, taken)
             found += self._current(candidates)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from watchpost.store.engines.versions import StoreNewerError
+from watchpost.store.versions import StoreNewerError
 
 _DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000"
 
@@ -124,7 +124,7 @@ CREATE TABLE IF NOT EXISTS sessions (
   cost_nano Nullable(Int64) CODEC(ZSTD(1)),
   moved_to String CODEC(ZSTD(1)))
 ENGINE = ReplacingMergeTree(revision) ORDER BY key
-SETTINGS index_granularity = 1024, {_DURABLE}"""
+SETTINGS index_granularity = 256, min_compress_block_size = 16384, {_DURABLE}"""
 
 _LOGS = f"""
 CREATE TABLE IF NOT EXISTS logs (

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from watchpost.store.engines.versions import StoreNewerError
+from watchpost.store.versions import StoreNewerError
 
 _SCRIPTS = Path(__file__).with_name("migrations")
 

@@ -1,0 +1,176 @@
+"""LangGraph, instrumented by OpenInference, runs against a model stand-in and exports to a real Watchpost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from model_standin import MODEL, Answer, ModelStandIn
+from watchpost_process import Session, WatchpostProcess, eventually
+
+from watchpost.cli.demo.receiver import NoticeReceiver
+
+AGENT = Path(__file__).with_name("agent.py")
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "first-five-minutes.md"
+QUIET_S = 1
+
+SETTINGS = """
+[[rules]]
+name = "agent-anomaly"
+severity = "high"
+owner = "oncall@example.com"
+runbook = "https://example.com/runbooks/loop"
+channels = ["demo"]
+
+[webhooks.demo]
+url = "{url}"
+secrets = ["{secret}"]
+allow_private = true
+"""
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[NoticeReceiver]:
+    with NoticeReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def watchpost(tmp_path_factory: pytest.TempPathFactory, receiver: NoticeReceiver) -> Iterator[WatchpostProcess]:
+    settings = SETTINGS.format(url=receiver.url, secret=receiver.secret)
+    with WatchpostProcess(
+        tmp_path_factory.mktemp("watchpost"), settings, WATCHPOST_SESSION__QUIET_SECONDS=str(QUIET_S)
+    ) as process:
+        yield process
+
+
+@contextmanager
+def running_agent(
+    watchpost: WatchpostProcess, model: ModelStandIn, session_id: str, folder: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The agent in a process of its own, told of Watchpost by nothing but the endpoint."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "OPENAI_BASE_URL": model.url,
+        "OPENAI_API_KEY": "none is needed",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": watchpost.url,
+    }
+    command = [sys.executable, str(AGENT), session_id, "Where is my refund for order R-48213?"]
+    with (folder / "said.txt").open("wb") as said:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def run_agent(watchpost: WatchpostProcess, session_id: str, folder: Path, *script: Answer) -> None:
+    with ModelStandIn(*script) as model, running_agent(watchpost, model, session_id, folder) as agent:
+        code = agent.wait(60)
+        assert code == 0, (folder / "said.txt").read_text(encoding="utf-8")
+
+
+def ended(watchpost: WatchpostProcess, session_id: str) -> Session:
+    def session() -> Session | None:
+        found = watchpost.session(session_id)
+        return found if found is not None and found.state == "ended" else None
+
+    return eventually(session)
+
+
+def test_a_run_is_counted_as_it_was(watchpost: WatchpostProcess, tmp_path: Path) -> None:
+    run_agent(
+        watchpost,
+        "live-refund",
+        tmp_path,
+        Answer(
+            120, 30, calls=(("lookup_customer", {"email": "ada@example.com"}), ("get_order", {"order_id": "R-48213"}))
+        ),
+        Answer(180, 25, calls=(("issue_refund", {"order_id": "R-48213", "amount": 25.5}),)),
+        Answer(240, 20, text="Your refund is on its way."),
+    )
+
+    session = ended(watchpost, "live-refund")
+    totals, steps = session.totals, watchpost.steps(session)
+    calls = [step for step in steps if step.kind == "llm"]
+
+    assert session.outcome == "completed"
+    assert session.flags == []
+    assert (totals.steps, totals.llm_calls, totals.tool_calls, totals.tool_errors) == (6, 3, 3, 0)
+    assert (totals.input_tokens, totals.output_tokens) == (540, 75)
+    assert totals.cost_usd is not None
+    assert Decimal(totals.cost_usd) > 0
+    assert [step.number for step in steps] == [1, 2, 3, 4, 5, 6]
+    assert [step.kind for step in steps] == ["llm", "tool", "tool", "llm", "tool", "llm"]
+    assert {step.tool for step in steps[1:3]} == {"lookup_customer", "get_order"}
+    assert steps[4].tool == "issue_refund"
+    assert [(step.input_tokens, step.output_tokens) for step in calls] == [(120, 30), (180, 25), (240, 20)]
+    assert {step.model for step in calls} == {MODEL}
+    assert {step.status for step in steps} == {"ok"}
+
+
+def test_a_looping_run_is_flagged_at_the_third_call_and_somebody_is_told(
+    watchpost: WatchpostProcess, receiver: NoticeReceiver, tmp_path: Path
+) -> None:
+    same = Answer(200, 20, calls=(("get_order", {"order_id": "R-48213"}),))
+    run_agent(
+        watchpost, "live-loop", tmp_path, same, same, same, same, same, Answer(500, 20, text="It is being processed.")
+    )
+
+    event = receiver.wait(10)
+    session = ended(watchpost, "live-loop")
+    third = [step for step in watchpost.steps(session) if step.kind == "tool"][2]
+    (flag,) = session.flags
+
+    assert session.outcome == "completed"
+    assert (flag.kind, flag.step_id, flag.step) == ("LOOP_DETECTED", third.step_id, third.number)
+    assert (flag.severity, flag.state) == ("high", "confirmed")
+    assert event is not None
+    assert (event["rule"], event["metric"], event["tool"]) == ("agent-anomaly", "LOOP_DETECTED", "get_order")
+    assert (event["owner"], event["runbook"]) == ("oncall@example.com", "https://example.com/runbooks/loop")
+    assert event["sessions"] == [session.key]
+    assert receiver.wait(0) is None
+
+
+def test_a_killed_run_keeps_what_was_exported_and_is_not_over(watchpost: WatchpostProcess, tmp_path: Path) -> None:
+    def four_steps() -> Session | None:
+        found = watchpost.session("live-killed")
+        return found if found is not None and found.totals.steps == 4 else None
+
+    script = (
+        Answer(120, 30, calls=(("lookup_customer", {"email": "ada@example.com"}),)),
+        Answer(180, 25, calls=(("get_order", {"order_id": "R-48213"}),)),
+    )
+    with ModelStandIn(*script) as model, running_agent(watchpost, model, "live-killed", tmp_path) as agent:
+        assert model.hanging.wait(60), (tmp_path / "said.txt").read_text(encoding="utf-8")
+        session = eventually(four_steps)
+        agent.kill()
+        agent.wait()
+
+    assert [step.kind for step in watchpost.steps(session)] == ["llm", "tool", "llm", "tool"]
+    assert (session.totals.input_tokens, session.totals.output_tokens) == (300, 55)
+    deadline = time.monotonic() + 2 * QUIET_S
+    while time.monotonic() < deadline:
+        later = watchpost.session("live-killed")
+        assert later is not None
+        assert (later.state, later.outcome) == ("running", None)
+        time.sleep(0.1)
+
+
+def test_the_example_of_the_first_five_minutes_is_the_agent_that_runs_here() -> None:
+    (example,) = [
+        block.partition("```")[0] for block in PAGE.read_text(encoding="utf-8").split("```python\n")[1:] if block
+    ]
+    shown = [line for line in example.splitlines() if line]
+    source = AGENT.read_text(encoding="utf-8").splitlines()
+    assert len(shown) > 5
+    assert [line for line in shown if line not in source] == []
