@@ -6,6 +6,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from watchpost_core.fields import FieldNames, is_id_field
 from watchpost_core.patterns import KINDS
 from watchpost_core.redaction import Key, TextRedactor, is_masked, pseudonym, re_candidates, rules_for
@@ -105,8 +106,12 @@ def test_ids_counts_versions_times_and_prose_are_left(text: str) -> None:
 
 
 def test_one_value_has_one_pseudonym_however_it_is_spelt() -> None:
-    text = redact('ADA@example.com ada@example.com 4111 1111 1111 1111 4111-1111-1111-1111 {"ssn": 123456789} 123-45-6789')
-    first, second, third, fourth, fifth, sixth = PSEUDONYM.findall(text) and [m.group() for m in PSEUDONYM.finditer(text)]
+    text = redact(
+        'ADA@example.com ada@example.com 4111 1111 1111 1111 4111-1111-1111-1111 {"ssn": 123456789} 123-45-6789'
+    )
+    first, second, third, fourth, fifth, sixth = PSEUDONYM.findall(text) and [
+        m.group() for m in PSEUDONYM.finditer(text)
+    ]
     assert first == second
     assert third == fourth
     assert fifth == sixth
@@ -148,7 +153,9 @@ def test_numeric_patterns_leave_the_value_of_an_id_field_and_secrets_in_it_are_h
     assert in_id("AKIAIOSFODNN7EXAMPLE") == redact("AKIAIOSFODNN7EXAMPLE")
 
 
-@pytest.mark.parametrize("name", ["id", "order_id", "session.id", "orderId", "orderID", "item_ids", "sku", "trackingNumber"])
+@pytest.mark.parametrize(
+    "name", ["id", "order_id", "session.id", "orderId", "orderID", "item_ids", "sku", "trackingNumber"]
+)
 def test_names_of_ids_are_known(name: str) -> None:
     assert is_id_field(name)
 
@@ -215,7 +222,9 @@ def test_redacting_twice_is_redacting_once(text: str) -> None:
     assert redact(once) == once
 
 
-@given(st.recursive(TEXT | st.integers() | st.none(), lambda inner: st.dictionaries(TEXT, inner, max_size=3), max_leaves=8))
+@given(
+    st.recursive(TEXT | st.integers() | st.none(), lambda inner: st.dictionaries(TEXT, inner, max_size=3), max_leaves=8)
+)
 @settings(max_examples=5000)
 def test_json_stays_json(value: object) -> None:
     json.loads(redact(json.dumps(value)))
@@ -223,4 +232,6 @@ def test_json_stays_json(value: object) -> None:
 
 @given(st.text(alphabet="abc XYZ", max_size=40), st.text(alphabet="abc XYZ", max_size=40))
 def test_the_text_around_a_hidden_value_is_kept(before: str, after: str) -> None:
-    assert redact(f"{before} ada@example.com {after}") == f"{before} {pseudonym('email', 'ada@example.com', KEY)} {after}"
+    assert (
+        redact(f"{before} ada@example.com {after}") == f"{before} {pseudonym('email', 'ada@example.com', KEY)} {after}"
+    )

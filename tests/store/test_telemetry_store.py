@@ -18,6 +18,9 @@ from watchpost.store.contracts import LedgerRow, LedgerStep, Member, StoredLog, 
 from watchpost.store.engines.clickhouse import ClickHouse
 
 ENDED = 1 << 63
+EVERYTHING = ENDED - 1
+"""A log sequence beyond all."""
+
 NOW = 1_790_000_000_000_000_000
 SLOT = 1_790_000_400
 DAY = 86_400_000_000_000
@@ -126,7 +129,7 @@ def test_a_span_comes_back_as_it_was_written(telemetry: ClickHouse, project: str
 def test_ids_of_any_bytes_survive(telemetry: ClickHouse, project: str, number: int, span: bytes) -> None:
     trace = span + span[::-1]
     telemetry.write(TelemetryBatch(number, readings=[a_reading(project, trace, span, parent_id=span)]))
-    [found] = telemetry.readings([(project, trace)])
+    [found] = telemetry.readings([(project, trace)], EVERYTHING)
     assert (found.trace_id, found.span_id, found.parent_id) == (trace, span, span.strip(b"\0") and span)
 
 
@@ -134,7 +137,7 @@ def test_zero_tokens_and_unreported_tokens_stay_apart(telemetry: ClickHouse, pro
     zero = a_reading(project, b"z" * 16, b"zero....", tokens=Tokens(0, 0, 0, 0, 0), cost_nano=0)
     none = a_reading(project, b"z" * 16, b"none....")
     telemetry.write(TelemetryBatch(number, readings=[zero, none]))
-    found = {r.span_id: (r.tokens, r.cost_nano) for r in telemetry.readings([(project, b"z" * 16)])}
+    found = {r.span_id: (r.tokens, r.cost_nano) for r in telemetry.readings([(project, b"z" * 16)], EVERYTHING)}
     assert found == {zero.span_id: (Tokens(0, 0, 0, 0, 0), 0), none.span_id: (Tokens(), None)}
 
 
@@ -142,7 +145,7 @@ def test_readings_for_the_fold_carry_texts_of_tool_calls_only(telemetry: ClickHo
     tool = a_reading(project, b"f" * 16, b"tool....", input="args", output="result", rest='{"x":1}')
     llm = a_reading(project, b"f" * 16, b"llm.....", kind="llm", input="prompt", output="answer")
     telemetry.write(TelemetryBatch(number, readings=[tool, llm]))
-    found = {r.kind: (r.input, r.output, r.rest) for r in telemetry.readings([(project, b"f" * 16)])}
+    found = {r.kind: (r.input, r.output, r.rest) for r in telemetry.readings([(project, b"f" * 16)], EVERYTHING)}
     assert found == {"tool": ("args", "result", "{}"), "llm": ("", "", "{}")}
 
 
@@ -151,12 +154,12 @@ def test_readings_of_other_projects_and_traces_are_left_out(telemetry: ClickHous
     mine, foreign = b"m" * 16, b"n" * 16
     batch = [a_reading(p, t, b"span....") for p in (project, other) for t in (mine, foreign)]
     telemetry.write(TelemetryBatch(number, readings=batch))
-    found = telemetry.readings([(project, mine), (other, foreign)])
+    found = telemetry.readings([(project, mine), (other, foreign)], EVERYTHING)
     assert {(r.project, r.trace_id) for r in found} == {(project, mine), (other, foreign)}
 
 
 def test_asking_for_nothing_finds_nothing(telemetry: ClickHouse) -> None:
-    assert telemetry.readings([]) == []
+    assert telemetry.readings([], EVERYTHING) == []
     assert telemetry.members_of_traces([]) == telemetry.members_of_sessions([]) == []
 
 
@@ -180,7 +183,7 @@ def test_storing_the_same_batch_twice_leaves_one_copy(telemetry: ClickHouse, pro
     once = {size.table: size.rows for size in telemetry.sizes()}
     telemetry.write(batch)
     assert {size.table: size.rows for size in telemetry.sizes()} == once
-    assert len(telemetry.readings([(project, b"t" * 16)])) == 1
+    assert len(telemetry.readings([(project, b"t" * 16)], EVERYTHING)) == 1
 
 
 def test_a_number_is_stored_once_even_if_it_comes_back_different(
@@ -195,7 +198,7 @@ def test_a_number_is_stored_once_even_if_it_comes_back_different(
         number, readings=[a_reading(project, b"2" * 16, b"s" * 8)], ledger=[a_row(project, "s", SLOT, 2, range(9))]
     )
     telemetry.write(second)
-    assert telemetry.readings([(project, b"2" * 16)]) == []
+    assert telemetry.readings([(project, b"2" * 16)], EVERYTHING) == []
     assert len(telemetry.steps(session, 0, 10)) == 3
 
 
@@ -213,7 +216,7 @@ def test_rows_stored_again_under_another_number_are_read_once(telemetry: ClickHo
                 logs=[StoredLog(project, 1, 0, NOW, line)],
             )
         )
-    assert len(telemetry.readings([(project, b"t" * 16)])) == 1
+    assert len(telemetry.readings([(project, b"t" * 16)], EVERYTHING)) == 1
     assert len(telemetry.members_of_traces([(project, b"t" * 16)])) == 1
     assert [row.number for row in telemetry.steps(session, 0, 10)] == [1, 2, 3]
     assert telemetry.sessions(SessionFilter(project=project)) == [session]
@@ -242,7 +245,7 @@ def test_the_greatest_version_wins_in_any_order(
     whole = telemetry.reading(project, trace, b"one span")
     assert whole is not None
     assert whole.input == f"{ended} {seq}"
-    assert [r.ver for r in telemetry.readings([(project, trace)])] == [ended << 63 | seq]
+    assert [r.ver for r in telemetry.readings([(project, trace)], EVERYTHING)] == [ended << 63 | seq]
 
 
 def test_the_end_of_a_span_beats_a_later_start_event_of_it(telemetry: ClickHouse, project: str, number: int) -> None:
@@ -317,7 +320,7 @@ def test_a_batch_may_hold_steps_of_300_days_over_30_years(telemetry: ClickHouse,
     ]
     ledger = [a_row(project, "s", day // 10**9 // 600 * 600, 1, range(n, n + 1)) for n, day in enumerate(days)]
     telemetry.write(TelemetryBatch(number, readings=readings, ledger=ledger))
-    assert len(telemetry.readings([(project, b"d" * 16)])) == 300
+    assert len(telemetry.readings([(project, b"d" * 16)], EVERYTHING)) == 300
     assert [row.step for row in telemetry.steps(session, 0, 400)] == [a_step(n) for n in reversed(range(300))]
 
 
@@ -345,7 +348,24 @@ def test_a_list_shows_the_latest_revision_of_each_session_only(
     assert telemetry.sessions(SessionFilter(project=project, limit=2)) == [done, quiet]
     assert telemetry.sessions(SessionFilter(project=project, state="running", limit=1)) == [quiet]
     assert telemetry.sessions(SessionFilter(project=project, state="running", before=(NOW, quiet.key))) == []
-    assert [s for s in telemetry.open_sessions() if s.project == project] == [quiet]
+    assert [s for s in telemetry.open_sessions(30) if s.project == project] == [quiet]
+
+
+def test_a_session_that_ended_in_a_batch_not_yet_applied_is_still_to_end(
+    telemetry: ClickHouse, project: str, number: int
+) -> None:
+    ended = a_session(project, "ended", 5, NOW)
+    telemetry.write(TelemetryBatch(number, sessions=[ended]))
+    assert [s for s in telemetry.open_sessions(4) if s.project == project] == [ended]
+    assert [s for s in telemetry.open_sessions(5) if s.project == project] == []
+
+
+def test_a_copy_beyond_the_asked_sequence_is_overlooked(telemetry: ClickHouse, project: str, number: int) -> None:
+    early, late = (a_reading(project, b"u" * 16, b"s" * 8, ver=ENDED | seq, name=str(seq)) for seq in (5, 9))
+    telemetry.write(TelemetryBatch(number, readings=[early]))
+    telemetry.write(TelemetryBatch(number + 1, readings=[late]))
+    assert [r.name for r in telemetry.readings([(project, b"u" * 16)], 9)] == ["9"]
+    assert telemetry.readings([(project, b"u" * 16)], 4) == []
 
 
 @pytest.mark.parametrize("field", ["session_id", "outcome", "workflow", "user_id"])
@@ -367,7 +387,7 @@ def test_a_merged_session_is_found_by_key_and_left_out_of_lists(
     telemetry.write(TelemetryBatch(number + 1, sessions=[moved]))
     assert telemetry.session(moved.key) == moved
     assert telemetry.sessions(SessionFilter(project=project)) == [stays]
-    assert [s for s in telemetry.open_sessions() if s.project == project] == []
+    assert [s for s in telemetry.open_sessions(2) if s.project == project] == []
     assert telemetry.session("never seen") is None
 
 

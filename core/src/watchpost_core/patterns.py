@@ -215,11 +215,12 @@ _DATE = re.compile(r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}[.-][0-9]{1,2
 
 def _email(text: str, at: int, _last: int) -> Sequence[Found]:
     domain = _DOMAIN.match(text, at + 1)
-    window = text[max(0, at - 64) : at]
+    window = text[max(0, at - 200) : at]
     head = window.rstrip(_LOCAL)
-    local = window[len(head) :].lstrip(".-")
+    local = window[len(head) :]
     if head.endswith("\\") and (escape := _ESCAPED.match(local)):
-        local = local[escape.end() :].lstrip(".-")
+        local = local[escape.end() :]
+    local = local.lstrip(".-")
     if domain is None or not local or local == "git":
         return _NOTHING
     labels = domain.group().rstrip("-").split(".")

@@ -203,7 +203,9 @@ def _number_quote(text: str, place: Found) -> str:
         if bracket >= 0 and not head and place.start <= _WINDOW:
             return '"'
     quoted = _LAST_QUOTE.search(head[:-1].rstrip()) if head.endswith(":") else None
-    return quoted.group() if quoted else ""
+    if quoted is None:
+        return ""
+    return quoted.group() if len(quoted.group()) in _QUOTE_LENGTHS else quoted.group()[-1]
 
 
 _VALUE_ENDS = re.compile(r"(?:\s|\\[nrt])*[,}\]]")
@@ -228,11 +230,11 @@ def field_rule(names: FieldNames) -> Rule:
         name_end = match.start(1) if name_quote else match.start(2)
         kind = names.kind(before + text[first:name_end].rstrip())
         closes = quote and (
-            len(quote) != len(name_quote)
+            quote != name_quote[:-1] + quote[-1]
             if name_quote
             else len(quote) not in _QUOTE_LENGTHS or text[match.end() : match.end() + 1] in _NO_START
         )
-        if not kind or closes:
+        if not kind or closes or (name_quote and len(name_quote) not in _QUOTE_LENGTHS):
             return ()
         if quote and (name_quote or sign == "="):
             values = _quoted_values(text, match.end(), quote, several=bool(bracket))

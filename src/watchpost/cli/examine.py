@@ -22,6 +22,8 @@ _GIB = 1 << 30
 LITTLE_ROOM = 2 * _GIB
 """Free space below which a data folder is reported: about a day of 100 spans a second."""
 
+CHECKED: tuple[type[Exception], ...] = (*KNOWN, AddressError)
+
 
 class Check(msgspec.Struct, frozen=True):
     """One thing looked at."""
@@ -49,7 +51,7 @@ def _examine(data: Path | None) -> list[Check]:
     def look(name: str, at: Callable[[], str]) -> None:
         try:
             checks.append(Check(name, ok=True, detail=at()))
-        except (*KNOWN, AddressError) as error:
+        except CHECKED as error:
             checks.append(Check(name, ok=False, detail=str(error)))
 
     try:

@@ -8,8 +8,8 @@ from watchpost.ingest.recordings import UnreadableRecordingError
 from watchpost.log.faults import LogCorruptError, LogFullError, LogVersionError, LogWriteError
 from watchpost.runtime.settings import SettingsError
 from watchpost.runtime.wiring import LogBehindError
-from watchpost.store.engines.versions import StoreNewerError
 from watchpost.store.folder import FolderDamagedError, FolderHeldError, FolderNewerError
+from watchpost.store.versions import StoreNewerError
 
 
 class Exit(IntEnum):

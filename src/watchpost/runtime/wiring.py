@@ -92,7 +92,7 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
         folder = DataFolder.open(settings.data)
         opened.callback(folder.close)
         dsn = settings.telemetry or f"chdb://{folder.telemetry}"
-        telemetry = ClickHouse.open(dsn, folder.tmp, program)
+        telemetry = ClickHouse.open(dsn, folder.tmp / "inserts", program)
         opened.callback(telemetry.close)
         state = SqlState.open(settings.state or f"sqlite:///{folder.state}", program)
         opened.callback(state.close)

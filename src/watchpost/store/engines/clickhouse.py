@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self, cast
 
 import msgspec
+import pyarrow as pa
 
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
@@ -25,6 +26,8 @@ from watchpost.store.engines.clickhouse_sql import fill
 
 _FILTERS = {name: f"{name} = :{name}" for name in ("project", "session_id", "state", "outcome", "workflow", "user_id")}
 _LIMITS = EmbeddedLimits()
+_SEQUENCE = (1 << 63) - 1
+"""The bits of `ver` that hold the log sequence."""
 
 
 class TableSize(msgspec.Struct, frozen=True):
@@ -72,16 +75,18 @@ class ClickHouse:
 
     def write(self, batch: TelemetryBatch) -> None:
         """See `TelemetryWriter`. Integers of values must fit 64 bits; text that UTF-8 cannot hold is stored with U+FFFD in its place."""
-        parts = [("spans", columns.span_table(batch.readings))] if batch.readings else []
-        if batch.members:
-            members = columns.member_table(batch.members)
-            parts += [("members", members), ("members_by_trace", members)]
+        parts: list[tuple[str, pa.Table]] = []
         if batch.ledger:
             parts.append(("ledger", columns.ledger_table(batch.ledger)))
         if batch.sessions:
             parts.append(("sessions", columns.session_table(batch.sessions)))
         if batch.logs:
             parts.append(("logs", columns.log_table(batch.logs)))
+        if batch.members:
+            members = columns.member_table(batch.members)
+            parts += [("members", members), ("members_by_trace", members)]
+        if batch.readings:
+            parts.append(("spans", columns.span_table(batch.readings)))
         for table, part in parts:
             self._handles.writer.insert_arrow(table, part, settings={"insert_deduplication_token": str(batch.number)})
 
@@ -97,14 +102,20 @@ class ClickHouse:
         found = rows.live_members(self._of(rows.MEMBER, "members", "session_id", sessions))
         return [member for member in found if (member.project, member.session_id) in wanted]
 
-    def readings(self, traces: Sequence[tuple[str, bytes]]) -> list[Reading]:
+    def readings(self, traces: Sequence[tuple[str, bytes]], upto: int) -> list[Reading]:
         """See `FoldSource`."""
         wanted = set(traces)
-        found = rows.readings(self._of(rows.FOLD_SPAN, "spans", "trace_id", traces))
+        sequence = f"bitAnd(ver, {_SEQUENCE}) <= {upto:d}"
+        found = rows.readings(self._of(rows.FOLD_SPAN, "spans", "trace_id", traces, sequence))
         return [reading for reading in found if (reading.project, reading.trace_id) in wanted]
 
     def _of(
-        self, select: str, table: str, column: str, pairs: Sequence[tuple[str, str]] | Sequence[tuple[str, bytes]]
+        self,
+        select: str,
+        table: str,
+        column: str,
+        pairs: Sequence[tuple[str, str]] | Sequence[tuple[str, bytes]],
+        also: str = "true",
     ) -> list[rows.Row]:
         """Rows whose project is one of the pairs' and whose column is one of the pairs': now and then more than asked for.
 
@@ -114,15 +125,17 @@ class ClickHouse:
             return []
         projects = sorted({project for project, _ in pairs})
         values = [value for _, value in pairs]
-        sql = f"SELECT {select} FROM {table} WHERE project IN :projects AND {column} IN :values"  # noqa: S608 - names are ours
+        sql = f"SELECT {select} FROM {table} WHERE project IN :projects AND {column} IN :values AND {also}"  # noqa: S608 - names are ours
         return self._handles.rows(fill(sql, projects=projects, values=values))
 
-    def open_sessions(self) -> list[Summary]:
+    def open_sessions(self, applied: int) -> list[Summary]:
         """See `FoldSource`."""
+        open_then = f"state != 'ended' OR revision > {applied:d}"
         sql = f"""
-            SELECT {rows.SUMMARY} FROM sessions WHERE key IN (SELECT key FROM sessions WHERE state != 'ended')
+            SELECT {rows.SUMMARY} FROM sessions WHERE key IN (SELECT key FROM sessions WHERE {open_then})
             ORDER BY revision DESC LIMIT 1 BY key"""  # noqa: S608 - names are ours
-        return [s for s in rows.summaries(self._handles.rows(sql)) if s.state != "ended" and not s.moved_to]
+        found = rows.summaries(self._handles.rows(sql))
+        return [s for s in found if not s.moved_to and (s.state != "ended" or s.revision > applied)]
 
     def sessions(self, wanted: SessionFilter) -> list[Summary]:
         """See `SessionReader`."""

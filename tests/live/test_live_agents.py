@@ -1,4 +1,4 @@
-"""LangGraph, instrumented by OpenInference, runs against a model stand-in and exports to a real Watchpost."""
+"""Agents run live and export to a real Watchpost: LangGraph, instrumented by OpenInference, and those of the demo."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 from model_standin import MODEL, Answer, ModelStandIn
 from watchpost_process import Session, WatchpostProcess, eventually
 
+from watchpost.cli.demo.agents import run_agents
 from watchpost.cli.demo.receiver import NoticeReceiver
 
 AGENT = Path(__file__).with_name("agent.py")
@@ -164,6 +165,30 @@ def test_a_killed_run_keeps_what_was_exported_and_is_not_over(watchpost: Watchpo
         assert later is not None
         assert (later.state, later.outcome) == ("running", None)
         time.sleep(0.1)
+
+
+def test_the_demos_agent_is_flagged_and_told_of_while_it_still_runs(
+    watchpost: WatchpostProcess, receiver: NoticeReceiver
+) -> None:
+    said: list[str] = []
+    told: list[dict[str, object]] = []
+
+    def hold_at_the_fifth_call(seconds: float) -> None:
+        del seconds
+        if any("(call 4 of" in line for line in said):
+            while not any(event["tool"] == "get_order" for event in told):
+                event = receiver.wait(15)
+                assert event is not None, "nobody was told"
+                told.append(event)
+
+    run_agents(watchpost.url, said.append, pause=hold_at_the_fifth_call)
+
+    session_id = next(line for line in said if "running live" in line).split()[-1]
+    session = ended(watchpost, session_id)
+    assert told[-1]["sessions"] == [session.key]
+    assert [(flag.kind, flag.step) for flag in session.flags] == [("LOOP_DETECTED", 6)]
+    assert session.outcome == "completed"
+    assert (session.totals.llm_calls, session.totals.tool_calls, session.totals.tool_errors) == (15, 14, 0)
 
 
 def test_the_example_of_the_first_five_minutes_is_the_agent_that_runs_here() -> None:
