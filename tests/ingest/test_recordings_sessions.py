@@ -9,7 +9,7 @@ import pytest
 from recorded import FIXTURES, MTIME, Import, session, sessions_of, step, write
 
 from watchpost.ingest.read import raw_attributes
-from watchpost.ingest.recordings import UnreadableRecordingError
+from watchpost.ingest.recordings import UnreadableRecordingError, requests
 from watchpost.model.step import Reading, Tokens
 
 REAL = ("tau_airline.jsonl.gz", "agentdyn.jsonl.gz")
@@ -100,8 +100,9 @@ def test_no_name_turns_a_step_into_something_that_is_none(tmp_path: Path, kind: 
         ("tool", "planner", "planner"),
         ("llm", "assistant", ""),
         ("tool", "Assistant", ""),
-    ]
-    + [("user", "Ada", ""), ("llm", None, "")],
+        ("user", "Ada", ""),
+        ("llm", None, ""),
+    ],
 )
 def test_an_agent_is_named_where_the_recording_names_one(
     tmp_path: Path, kind: str, agent: str | None, expected: str
@@ -207,7 +208,7 @@ def test_the_ground_truth_changes_nothing(tmp_path: Path) -> None:
 def test_a_broken_line_is_said_and_the_others_are_read(tmp_path: Path, broken: object, reason: str) -> None:
     path = write(tmp_path / "a.jsonl", session([step("llm")]), broken, session([step("llm")], session_id="s-3"))
     imported = Import(path)
-    assert [reading.own_session for reading in imported.steps] == ["s-1", "s-3"] or len(imported.steps) == 2
+    assert {reading.own_session for reading in imported.steps} == {"s-1", "s-3"}
     (said,) = imported.said
     assert said.startswith(f"{path}: line 2: ")
     assert reason in said
@@ -258,8 +259,6 @@ def test_large_steps_make_small_requests_and_one_beyond_the_door_is_left_out(tmp
 
 
 def test_reading_begins_before_the_whole_file_is_read(tmp_path: Path) -> None:
-    from watchpost.ingest.recordings import requests
-
     lines = [session([step("llm", output="x" * 100_000)], session_id=f"s-{n}") for n in range(100)]
     said: list[str] = []
     stream = requests(write(tmp_path / "a.jsonl", *lines, "broken"), said.append)

@@ -167,7 +167,8 @@ class FieldNames:
             if kind := self._secret.get(tail):
                 return kind
         known = next((tail for tail in _SINGLE_WORD_TAILS if parts and parts[-1].endswith(tail)), "")
-        return ("password" if known.startswith("passw") else "secret") if known else ""
+        kind = ("password" if known.startswith("passw") else "secret") if known else ""
+        return kind if kind in self.secret.values() else ""
 
     def is_allowed(self, name: str) -> bool:
         """Whether nothing in a field of this name may be changed."""

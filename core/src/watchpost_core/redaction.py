@@ -14,6 +14,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from watchpost_core.fields import FORMED_KINDS, FieldNames, fits_kind, is_id_field
@@ -150,12 +151,13 @@ class TextRedactor:
 def _replaced(text: str, found: Sequence[tuple[Rule, Found]], key: Key) -> str:
     pieces: list[str] = []
     known: dict[tuple[str, str], str] = {}
+    strings = _Strings(text)
     end = 0
     for rule, place in found:
         kind, value = place.kind or rule.kind, text[place.start : place.end]
         if (kind, value) not in known:
             known[kind, value] = pseudonym(kind, value, key)
-        quote = place.quote or (_number_quote(text, place) if rule.numeric else "")
+        quote = place.quote or (_number_quote(text, place, strings) if rule.numeric else "")
         pieces += text[end : place.start], quote, known[kind, value], quote
         end = place.end
     return "".join((*pieces, text[end:]))
@@ -189,27 +191,42 @@ def name_before(text: str, start: int) -> str:
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 
-def _number_quote(text: str, place: Found) -> str:
+class _Strings:
+    """Where the strings of a JSON text are, asked for positions that only grow."""
+
+    def __init__(self, text: str) -> None:
+        self.is_json = text[:16].lstrip()[:1] in {"{", "["}
+        self._spans = (match.span() for match in _STRING.finditer(text))
+        self._last = (-1, -1)
+
+    def hold(self, position: int) -> bool:
+        """Whether a position lies in a string."""
+        while self._last[1] <= position:
+            self._last = next(self._spans, (sys.maxsize, sys.maxsize))
+        return self._last[0] <= position
+
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+
+
+def _number_quote(text: str, place: Found, strings: _Strings) -> str:
     """The quotation mark that a pseudonym needs to keep JSON whole where it takes the place of a bare number, else empty.
 
-    It is that of the field's name, so it is right at any depth of escaping; in a list that is the whole text, a plain one.
+    In JSON within JSON it is that of the field's name, and so has its backslashes.
     """
     if not text[place.start : place.end].isdigit() or not _VALUE_ENDS.match(text, place.end, place.end + 16):
         return ""
+    if strings.is_json and not strings.hold(place.start):
+        return '"'
     head = text[max(0, place.start - _WINDOW) : place.start].rstrip(" \t\n")
-    if head.endswith((",", "[")):
-        bracket = head.rfind("[")
-        head = head[: max(bracket, 0)].rstrip(" \t\n")
-        if bracket >= 0 and not head and place.start <= _WINDOW:
-            return '"'
     quoted = _LAST_QUOTE.search(head[:-1].rstrip()) if head.endswith(":") else None
     if quoted is None:
         return ""
-    return quoted.group() if len(quoted.group()) in _QUOTE_LENGTHS else quoted.group()[-1]
+    return quoted.group(1) if len(quoted.group(1)) in _QUOTE_LENGTHS else quoted.group(1)[-1]
 
 
 _VALUE_ENDS = re.compile(r"(?:\s|\\[nrt])*[,}\]]")
-_LAST_QUOTE = re.compile(r"\\{0,15}[\"']$")
+_LAST_QUOTE = re.compile(r"[A-Za-z0-9_.-](\\{0,15}[\"'])$")
 
 
 def field_rule(names: FieldNames) -> Rule:
@@ -229,16 +246,11 @@ def field_rule(names: FieldNames) -> Rule:
         name_quote, sign, bracket, quote = match.groups()
         name_end = match.start(1) if name_quote else match.start(2)
         kind = names.kind(before + text[first:name_end].rstrip())
-        closes = quote and (
-            quote != name_quote[:-1] + quote[-1]
-            if name_quote
-            else len(quote) not in _QUOTE_LENGTHS or text[match.end() : match.end() + 1] in _NO_START
-        )
-        if not kind or closes or (name_quote and len(name_quote) not in _QUOTE_LENGTHS):
+        if not kind or _closes(text, match.end(), quote or "", name_quote or ""):
             return ()
         if quote and (name_quote or sign == "="):
             values = _quoted_values(text, match.end(), quote, several=bool(bracket))
-            if name_quote or _is_one_line(text, values):
+            if name_quote or _is_one_string(text, values, '\n"' if quote[-1] == "'" else "\n"):
                 return [found._replace(kind=kind) for found in values if fits_kind(kind, text[found.start : found.end])]
         if name_quote:
             return _number_value(text, match.end(), kind, name_quote)
@@ -255,9 +267,24 @@ _NO_START = frozenset({"", ",", "}", "]", ")", ":", ";", " ", "\n"})
 """What follows a quotation mark that closes an outer string, `"say password="`, and does not open the value."""
 
 
-def _is_one_line(text: str, values: Sequence[Found]) -> bool:
+def _closes(text: str, start: int, quote: str, name_quote: str) -> bool:
+    """Whether one of the quotation marks belongs to an outer string, so that what looks like a field is none.
+
+    A name and its value carry the same number of backslashes, one less than a power of two.
+    """
+    if name_quote and (len(name_quote) not in _QUOTE_LENGTHS or (quote and len(quote) != len(name_quote))):
+        return True
+    if not quote or quote == name_quote:
+        return False
+    return len(quote) not in _QUOTE_LENGTHS or text[start : start + 1] in _NO_START
+
+
+def _is_one_string(text: str, values: Sequence[Found], foreign: str) -> bool:
     """Whether what `name="` began is a string of code, and no stray quotation mark that would hide all that follows."""
-    return all(found.end < len(text) and text.find("\n", found.start, found.end) < 0 for found in values)
+    return all(
+        found.end < len(text) and all(text.find(mark, found.start, found.end) < 0 for mark in foreign)
+        for found in values
+    )
 
 
 def _quoted_values(text: str, start: int, quote: str, *, several: bool) -> list[Found]:

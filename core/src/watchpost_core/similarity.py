@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from watchpost_core.fields import is_id_field
 
@@ -21,11 +22,20 @@ LEAST_ALIKE = 90.0
 """The least similarity, of 100, of two alike texts."""
 
 _ENCODINGS_DEEP = 3
-_TOKEN = re.compile(r"""\[[a-z][a-z0-9_]{0,31}:[0-9a-f]{8}\]|[^\s"'{}\[\](),:;=<>|\\]+""")
+_DECODER = json.JSONDecoder(strict=False)
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_ENTITY = re.compile(
+    r"""\[[a-z][a-z0-9_]{0,31}:[0-9a-f]{8}\]|(?<![^\s"'{}\[\](),:;=<>|\\])[^\s"'{}\[\](),:;=<>|\\0-9@]*[0-9@][^\s"'{}\[\](),:;=<>|\\]*"""
+)
+"""A pseudonym, or a whole token that holds a digit or an at sign; a token that holds neither is left after one look."""
+
 _FIELD = re.compile(r'"([^"\\]{1,128})":(\[[^\[\]{}]*\]|"(?:[^"\\]|\\.)*")')
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _DIGIT = re.compile(r"\d")
 _FULL_STOPS = ".,!?"
+
+_names_an_id = lru_cache(maxsize=4096)(is_id_field)
+"""Field names recur; looking at one takes longer than remembering it."""
 
 
 def canonical(arguments: str) -> str:
@@ -43,13 +53,13 @@ def canonical(arguments: str) -> str:
         for _ in range(_ENCODINGS_DEEP):
             if not isinstance(parsed, str):
                 break
-            parsed = json.loads(parsed, strict=False)
+            parsed = _DECODER.decode(parsed)
     except (ValueError, RecursionError):
         pass
     if isinstance(parsed, str):
         return _collapsed(parsed)
     try:
-        return json.dumps(parsed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return _ENCODER.encode(parsed)
     except (ValueError, RecursionError):
         return _collapsed(arguments)
 
@@ -60,9 +70,9 @@ def entities(canonical: str) -> tuple[str, ...]:
     Entities are numbers with their sign, tokens that hold a digit (order numbers, UUIDs, dates, versions, addresses), e-mail
     addresses, pseudonyms of redacted values, and whole values of fields named as ids, such as `"user_id":"mia"`.
     """
-    found = [token for token in map(_trimmed, _TOKEN.findall(canonical)) if _is_entity(token)]
+    found = [token for token in map(_trimmed, _ENTITY.findall(canonical)) if _is_entity(token)]
     for name, value in _FIELD.findall(canonical):
-        if is_id_field(name):
+        if _names_an_id(name):
             found += (text for text in _TEXT.findall(value) if text and text not in found)
     return tuple(sorted(found))
 

@@ -18,6 +18,9 @@ from watchpost.server import serving
 
 NOTICE_WAIT_S = 30.0
 
+LOOPING_TOOL = "get_order"
+"""What the refund agent calls again and again; a replayed recording loops too, and is told of as well."""
+
 
 def demo(
     port: Annotated[int, typer.Option(help="Where to serve; a free port if this one is taken.")] = 8484,
@@ -35,7 +38,7 @@ def demo(
                     "severity": "high",
                     "channels": ["demo"],
                     "owner": "on-call engineer",
-                    "runbook": "https://github.com/watchpost/watchpost/blob/main/docs/detectors.md",
+                    "runbook": "docs/detectors.md",
                 }
             ],
         )
@@ -51,6 +54,8 @@ def _play(address: str, receiver: NoticeReceiver) -> None:
     _say(f"Watchpost listens at {address}")
     run_agents(address, _say)
     notice = receiver.wait(NOTICE_WAIT_S)
+    while notice is not None and notice["tool"] != LOOPING_TOOL:
+        notice = receiver.wait(NOTICE_WAIT_S)
     if notice is None:
         _say(f"no notice arrived within {NOTICE_WAIT_S:.0f} s")
     else:

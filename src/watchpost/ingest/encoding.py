@@ -8,6 +8,12 @@ from backports import zstd
 
 from watchpost.ingest.request import RefusedError
 
+MAX_MEMBERS = 256
+"""Gzip members or zstd frames in one body. Each costs a copy of what follows it, so that a body of nothing else would take minutes."""
+
+ZSTD_WINDOW_LOG = 23
+"""A zstd decoder holds its window beside its output; 8 MiB is what RFC 9659 lets a content encoding ask for."""
+
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """Undo a content-encoding without ever holding more than `limit` bytes; `RefusedError` 413 beyond that, 400 if broken."""
@@ -37,6 +43,8 @@ def _inflate(body: bytes, limit: int, window: int) -> bytes:
     rest = body
     try:
         while rest:
+            if len(parts) == MAX_MEMBERS:
+                raise _too_many()
             stream = zlib.decompressobj(window)
             parts.append(stream.decompress(rest, room + 1))
             room -= len(parts[-1])
@@ -56,7 +64,9 @@ def _unzstd(body: bytes, limit: int) -> bytes:
     rest = body
     try:
         while rest:
-            stream = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 27})
+            if len(parts) == MAX_MEMBERS:
+                raise _too_many()
+            stream = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG})
             parts.append(stream.decompress(rest, max_length=room + 1))
             room -= len(parts[-1])
             if room < 0:
@@ -67,6 +77,10 @@ def _unzstd(body: bytes, limit: int) -> bytes:
     except zstd.ZstdError as error:
         raise RefusedError(400, f"the body cannot be decompressed: {error}", "body") from error
     return b"".join(parts)
+
+
+def _too_many() -> RefusedError:
+    return RefusedError(400, f"the compressed body has more than {MAX_MEMBERS} members", "body")
 
 
 def _too_large(limit: int) -> RefusedError:

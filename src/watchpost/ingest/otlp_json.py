@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
-from watchpost.ingest.items import InvalidItemError, Tally, checked, checked_line
+from watchpost.ingest.items import MAX_NS, InvalidItemError, Tally, checked, checked_line
 from watchpost.ingest.request import RefusedError, Signal
 from watchpost.ingest.wire import MAX_DEPTH
 from watchpost.model.telemetry import Attributes, Event, Link, LogLine, Parcel, Span
@@ -81,14 +80,14 @@ def _span(s: dict[str, object]) -> Span:
             _hex(s, "spanId"),
             _hex(s, "parentSpanId"),
             _text(s, "name"),
-            _integer(s, "startTimeUnixNano"),
-            _integer(s, "endTimeUnixNano"),
+            _time(s, "startTimeUnixNano"),
+            _time(s, "endTimeUnixNano"),
             _enum(s, "kind", _KIND),
             _enum(status, "code", _STATUS),
             _text(status, "message"),
             _attributes(s),
             tuple(
-                Event(_integer(e, "timeUnixNano"), _text(e, "name"), _attributes(e))
+                Event(min(_time(e, "timeUnixNano"), MAX_NS), _text(e, "name"), _attributes(e))
                 for e in map(_object, _list(s, "events"))
             ),
             tuple(Link(_hex(k, "traceId"), _hex(k, "spanId"), _attributes(k)) for k in map(_object, _list(s, "links"))),
@@ -99,7 +98,7 @@ def _span(s: dict[str, object]) -> Span:
 def _log_line(r: dict[str, object]) -> LogLine:
     return checked_line(
         LogLine(
-            _integer(r, "timeUnixNano") or _integer(r, "observedTimeUnixNano"),
+            _time(r, "timeUnixNano") or _time(r, "observedTimeUnixNano"),
             _enum(r, "severityNumber", {}),
             _hex(r, "traceId"),
             _hex(r, "spanId"),
@@ -127,8 +126,10 @@ def _value(value: object, depth: int) -> object:  # noqa: PLR0911 - one return p
         match variant:
             case "stringValue":
                 return _text(holder, variant)
-            case "boolValue" | "doubleValue":
-                return content
+            case "boolValue":
+                return _boolean(content)
+            case "doubleValue":
+                return _double(content)
             case "intValue":
                 return _integer(holder, variant)
             case "arrayValue":
@@ -188,11 +189,39 @@ def _integer(holder: dict[str, object], name: str) -> int:
     return value
 
 
+def _time(holder: dict[str, object], name: str) -> int:
+    value = _integer(holder, name)
+    if value < 0:
+        raise InvalidItemError(f"{name}: must not be negative")
+    return value
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidItemError("boolValue: must be true or false")
+    return value
+
+
+def _double(value: object) -> float:
+    """A number, or one of the three that JSON has no number for as text."""
+    if isinstance(value, str) and value in {"NaN", "Infinity", "-Infinity"}:
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidItemError("doubleValue: must be a number")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise InvalidItemError("doubleValue: must fit 64 bits") from error
+
+
 def _enum(holder: dict[str, object], name: str, names: dict[str, int]) -> int:
     value = holder.get(name)
     if isinstance(value, str) and value in names:
         return names[value]
-    return _integer(holder, name)
+    number = _integer(holder, name)
+    if not -(2**31) <= number < 2**31:
+        raise InvalidItemError(f"{name}: must fit 32 bits")
+    return number
 
 
 def _hex(holder: dict[str, object], name: str) -> bytes:
@@ -205,5 +234,5 @@ def _hex(holder: dict[str, object], name: str) -> bytes:
 def _base64(holder: dict[str, object], name: str) -> bytes:
     try:
         return base64.b64decode(_text(holder, name), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise InvalidItemError(f"{name}: must be base64") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import cast
 
 import msgspec
@@ -18,6 +19,9 @@ NAME_LENGTH = 256
 ENDED = 1 << 63
 MAX_TOKENS = 2**32 - 1
 
+DECLARED_KIND = "watchpost.step.kind"
+"""The attribute by which a person says what a span is; it is not second-guessed."""
+
 CONTROL_FLOW = frozenset({"ParentCommand", "GraphInterrupt", "GraphBubbleUp"})
 """Exceptions by which LangGraph hands over or waits for a person: no errors."""
 
@@ -28,8 +32,12 @@ HANDOFF_TOOL = re.compile(
 
 _DISGUISES = tuple((re.compile(name), kind) for dialect in DIALECTS for name, kind in dialect.disguises.items())
 
-# attribute key -> ((fact, rank), ...): an OpenInference `input.value` serves a model call and a tool call alike
-_SLOTS: dict[str, tuple[tuple[str, int], ...]] = {}
+_Slot = tuple[str, int, str]
+"""A fact, how preferred an attribute is for it (less is more), and how `refs` says that it was read from there."""
+
+_SLOTS: dict[str, tuple[_Slot, ...]] = {}
+"""What an attribute may say: an OpenInference `input.value` serves a model call and a tool call alike."""
+
 _KINDS: dict[str, Mapping[str, SpanKind]] = {}
 _IMPLIES: tuple[tuple[str, SpanKind], ...] = tuple(
     (key, kind) for dialect in DIALECTS for key, kind in dialect.implies.items()
@@ -44,8 +52,8 @@ def _fill_slots() -> None:
                 rank += 1
                 if fact == "kind":
                     _KINDS[key] = dialect.kinds
-                elif all(known != fact for known, _ in _SLOTS.get(key, ())):
-                    _SLOTS[key] = (*_SLOTS.get(key, ()), (fact, rank))
+                elif all(known != fact for known, _, _ in _SLOTS.get(key, ())):
+                    _SLOTS[key] = (*_SLOTS.get(key, ()), (fact, rank, f"{fact.removeprefix('tool_')}={key}"))
 
 
 _fill_slots()
@@ -68,11 +76,16 @@ class Reader:
         """One span. Its attributes may hold anything: what does not fit a fact stays in `rest`."""
         facts = _Facts(span.attributes)
         tool = facts.name("tool")
-        kind, tool = _kind(facts.kind, span.name, tool)
+        name = span.name[:NAME_LENGTH]
+        kind = facts.kind
+        if DECLARED_KIND not in span.attributes:
+            kind, tool = _kind(kind, name, tool)
         called = kind == "tool"
+        if called and not tool:
+            tool = name
         agent = facts.name("agent")
         if kind == "agent" and not agent:
-            agent = span.name[:NAME_LENGTH]
+            agent = name
         status, error_type = _status(span, facts)
         return Reading(
             self._project,
@@ -84,9 +97,9 @@ class Reader:
             span.start_ns,
             span.end_ns,
             kind,
-            span.name[:NAME_LENGTH],
+            name,
             status,
-            _real_session(facts.name("own_session")),
+            facts.name("own_session"),
             agent,
             facts.name("workflow"),
             self._service,
@@ -99,8 +112,8 @@ class Reader:
             error_type,
             Tokens(*[facts.count(fact) for fact in _TOKEN_FACTS]),
             None,
-            facts.text("tool_input" if called else "input", "input"),
-            facts.text("tool_output" if called else "output", "output"),
+            facts.text("tool_input" if called else "input"),
+            facts.text("tool_output" if called else "output"),
             self._rest(span, facts.used),
             ",".join(facts.refs),
         )
@@ -137,39 +150,36 @@ class _Facts:
     __slots__ = ("_found", "kind", "refs", "used")
 
     def __init__(self, attributes: Attributes) -> None:
-        self._found: dict[str, tuple[int, str, object]] = {}
-        self.kind = ""
+        found: dict[str, tuple[int, str, str, object]] = {}
+        for key, value in attributes.items():
+            for fact, rank, ref in _SLOTS.get(key, ()):
+                best = found.get(fact)
+                if (best is None or rank < best[0]) and (fact != "own_session" or _is_session(value)):
+                    found[fact] = (rank, key, ref, value)
+        self._found = found
+        self.kind = _said_kind(attributes)
         self.refs: list[str] = []
         self.used: set[str] = set()
-        found = self._found
-        for key, value in attributes.items():
-            slots = _SLOTS.get(key)
-            if slots is not None:
-                for fact, rank in slots:
-                    best = found.get(fact)
-                    if best is None or rank < best[0]:
-                        found[fact] = (rank, key, value)
-            elif key in _KINDS and isinstance(value, str) and not self.kind:
-                self.kind = _KINDS[key].get(value.lower(), "")
-        if not self.kind:
-            self.kind = next((kind for key, kind in _IMPLIES if key in attributes), "chain")
 
     def name(self, fact: str) -> str:
         slot = self._found.get(fact)
         if slot is None:
             return ""
-        text = _name(slot[2])
-        if text == slot[2]:
-            self._use(fact, slot[1])
-        return text
+        _, key, ref, value = slot
+        if isinstance(value, str) and len(value) <= NAME_LENGTH:
+            self.refs.append(ref)
+            self.used.add(key)
+            return value
+        return _name(value)
 
-    def text(self, fact: str, field: str) -> str:
+    def text(self, fact: str) -> str:
         slot = self._found.get(fact)
         if slot is None:
             return ""
-        value = slot[2]
+        _, key, ref, value = slot
         if isinstance(value, str):
-            self._use(field, slot[1])
+            self.refs.append(ref)
+            self.used.add(key)
             return value
         return msgspec.json.encode(value).decode()
 
@@ -177,24 +187,35 @@ class _Facts:
         slot = self._found.get(fact)
         if slot is None:
             return None
-        count = _count(slot[2])
-        if count is not None and count is slot[2]:
-            self._use(fact, slot[1])
+        _, key, ref, value = slot
+        count = _count(value)
+        if count is not None and count is value:
+            self.refs.append(ref)
+            self.used.add(key)
         return count
 
-    def _use(self, field: str, key: str) -> None:
-        self.refs.append(f"{field}={key}")
-        self.used.add(key)
+
+def _is_session(value: object) -> bool:
+    """Whether it is one: some frameworks send a provider's response id there, which changes with every call."""
+    return not isinstance(value, str) or not value.startswith("resp_")
 
 
+def _said_kind(attributes: Attributes) -> str:
+    """The kind that the most preferred dialect with a kind attribute names, else what the presence of an attribute implies."""
+    for key, kinds in _KINDS.items():
+        said = attributes.get(key)
+        if isinstance(said, str) and (kind := kinds.get(said.lower())) is not None:
+            return kind
+    return next((kind for key, kind in _IMPLIES if key in attributes), "chain")
+
+
+@lru_cache(maxsize=4096)
 def _kind(said: str, name: str, tool: str) -> tuple[str, str]:
-    """What a span is, whatever it says of itself, and the tool it calls."""
+    """What a span is, whatever it says of itself, and the tool it calls; names recur, and patterns are slow."""
     if said in {"llm", "tool"}:
         said = next((real for pattern, real in _DISGUISES if pattern.fullmatch(name)), said)
-    if said == "tool":
-        tool = tool or name[:NAME_LENGTH]
-        if HANDOFF_TOOL.fullmatch(tool):
-            return "handoff", tool
+    if said in {"tool", "agent"} and HANDOFF_TOOL.fullmatch(tool):
+        return "handoff", tool
     return said, tool
 
 
@@ -202,11 +223,6 @@ def _name(value: object) -> str:
     if isinstance(value, str):
         return value[:NAME_LENGTH]
     return "" if value is None or isinstance(value, (list, dict, bytes)) else str(value)[:NAME_LENGTH]
-
-
-def _real_session(value: str) -> str:
-    """A provider's response id stands where a conversation id should in some frameworks; it changes with every call."""
-    return "" if value.startswith("resp_") else value
 
 
 def _status(span: Span, facts: _Facts) -> tuple[Status, str]:

@@ -105,19 +105,24 @@ class _Report:
 
 def _file(path: Path, said: Callable[[str], None]) -> Iterator[OtlpRequest]:
     report = _Report(path, said)
+    if not path.is_file():
+        raise UnreadableRecordingError(path, "is no file")
+    for request in batches(_undamaged(path, report), lambda reason: report.say("", reason)):
+        report.used()
+        yield request
+    report.close()
+
+
+def _undamaged(path: Path, report: _Report) -> Iterator[Item | OtlpRequest]:
+    """What a file holds, up to where it can no longer be read."""
     try:
-        if not path.is_file():
-            raise UnreadableRecordingError(path, "is no file")
         base_ns = min(max(int(path.stat().st_mtime), 1) * _NS, _LAST_BASE_NS)
         with opened(path) as file:
-            for request in batches(_parts(file, base_ns, report), lambda reason: report.say("", reason)):
-                report.used()
-                yield request
+            yield from _parts(file, base_ns, report)
     except UnreadableError as error:
         report.say("", str(error))
     except CORRUPT as error:
         report.say("", f"cannot be read on: {error}")
-    report.close()
 
 
 def _parts(file: RecordedFile, base_ns: int, report: _Report) -> Iterator[Item | OtlpRequest]:

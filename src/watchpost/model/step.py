@@ -31,7 +31,7 @@ Status = Literal["ok", "error", "running"]
 STEP_KINDS: frozenset[str] = frozenset(get_args(StepKind))
 
 
-class Tokens(msgspec.Struct, frozen=True, array_like=True):
+class Tokens(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Token counts of one model call. `None` means the source did not report it, never zero.
 
     `input` includes `cached` and `cache_write`; `output` includes `reasoning`.
@@ -44,7 +44,7 @@ class Tokens(msgspec.Struct, frozen=True, array_like=True):
     reasoning: int | None = None
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """One span as stored: its identity, what a dialect read in it, and everything else it carried.
 
     `ver` is `ended << 63 | log sequence`: of two copies of one span the greater wins, and an end beats a start event.
@@ -85,7 +85,7 @@ class Reading(msgspec.Struct, frozen=True):
     refs: str = ""
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One step as the fold hands it to detectors and to the ledger.
 
     `arguments` is a tool call's input, `result` its output; other kinds leave them empty. Steps are ordered by

@@ -8,7 +8,7 @@ Attributes = dict[str, object]
 """Attribute values are JSON values: None, bool, int, float, str, bytes, or lists and string-keyed dicts of them."""
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True):
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One span event; `time_ns` is Unix nanoseconds."""
 
     time_ns: int
@@ -16,7 +16,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     attributes: Attributes
 
 
-class Link(msgspec.Struct, frozen=True, array_like=True):
+class Link(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One span link to `(trace_id, span_id)`."""
 
     trace_id: bytes
@@ -24,7 +24,7 @@ class Link(msgspec.Struct, frozen=True, array_like=True):
     attributes: Attributes
 
 
-class Span(msgspec.Struct, frozen=True, array_like=True):
+class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One OTLP span as received, after redaction.
 
     `trace_id` has 16 bytes, `span_id` 8, `parent_id` 8 or none at a root. Times are Unix nanoseconds that fit a signed
@@ -46,7 +46,7 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
     links: tuple[Link, ...] = ()
 
 
-class LogLine(msgspec.Struct, frozen=True, array_like=True):
+class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One OTLP log record as received, after redaction; `trace_id` and `span_id` are empty where it carries none."""
 
     time_ns: int

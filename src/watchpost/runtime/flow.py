@@ -80,7 +80,7 @@ class Flow:
         self._nudge = nudge
         self._limits = limits
         self._pace = pace
-        self._decoding = ThreadPoolExecutor(2, "decode")
+        self._decoding = ThreadPoolExecutor(1, "decode")
         self._applying = ThreadPoolExecutor(1, "apply")
         self._cursor = state.cursor()
         self._number, self._seq = self._cursor.batch, self._cursor.seq

@@ -11,16 +11,18 @@ from watchpost.session.trace import Trace
 
 
 def outcome(session: Session) -> Outcome:
-    """The outcome of the session's last run.
+    """The outcome of the session's last run, which is its last trace of more than evaluations.
 
     A run whose root never ended went silent: `timeout`. A run failed if its root did, if its last model call did, or if
-    a span around its steps did and nothing happened after it. Then a failed tool call after the last good model call
-    makes it `tool_error`; an error named for a time limit `timeout`; any other left no usable output: `bad_output`. All else is `completed`.
+    an agent or a span around its steps did and nothing happened after it; what was said of the run later, as an evaluation, is
+    no part of it. Then a failed tool call after the last good model call makes it `tool_error`; an error named for a time
+    limit `timeout`; any other left no usable output: `bad_output`. All else is `completed`.
     """
-    run = max(session.traces.values(), key=lambda trace: (trace.started_ns, trace.trace_id))
+    runs = [trace for trace in session.traces.values() if any(n.kind != "evaluation" for n in trace.nodes.values())]
+    run = max(runs or session.traces.values(), key=lambda trace: (trace.started_ns, trace.trace_id))
     if not run.ended_roots or run.open_roots:
         return "timeout"
-    steps = [step for step in reversed(session.steps) if step.trace_id == run.trace_id]
+    steps = [step for step in reversed(session.steps) if step.trace_id == run.trace_id and step.kind != "evaluation"]
     if not _failed(run, steps):
         return "completed"
     for step in steps:
@@ -38,11 +40,23 @@ def _failed(run: Trace, latest_first: Sequence[Step]) -> bool:
     if last_call is not None and last_call.status == "error":
         return True
     last_start = latest_first[0].start_ns if latest_first else 0
-    return any(
-        node.failed and (not node.parent_id or node.end_ns >= last_start)
-        for node in run.nodes.values()
-        if node.kind != "llm"
-    )
+    failed = [node for node in run.nodes.values() if node.failed and node.kind != "llm"]
+    if any(not node.parent_id for node in failed):
+        return True
+    late = [node for node in failed if node.end_ns >= last_start]
+    around = _around(run, latest_first) if late else set()
+    return any(node.kind != "chain" or node.span_id in around for node in late)
+
+
+def _around(run: Trace, steps: Sequence[Step]) -> set[bytes]:
+    """The spans that have one of these steps beneath them."""
+    around: set[bytes] = set()
+    for step in steps:
+        above = step.parent_id
+        while above not in around and (node := run.nodes.get(above)) is not None:
+            around.add(above)
+            above = node.parent_id
+    return around
 
 
 def _names_time(error_type: str) -> bool:

@@ -18,7 +18,7 @@ from watchpost.model.telemetry import LogLine
 from watchpost.query.sessions import SessionFilter
 
 
-class Member(msgspec.Struct, frozen=True):
+class Member(msgspec.Struct, frozen=True, gc=False):
     """That a trace belongs to a session. Of several rows for one trace and session the greatest `seq` holds."""
 
     project: str
@@ -28,7 +28,7 @@ class Member(msgspec.Struct, frozen=True):
     live: bool
 
 
-class LedgerStep(msgspec.Struct, frozen=True):
+class LedgerStep(msgspec.Struct, frozen=True, gc=False):
     """One counted step. Times are Unix nanoseconds; `dur_us` is microseconds, None while running or where end precedes start."""
 
     trace_id: bytes

@@ -30,6 +30,11 @@ _SEQUENCE = (1 << 63) - 1
 """The bits of `ver` that hold the log sequence."""
 
 
+def _fits(session: Summary, wanted: SessionFilter) -> bool:
+    asked = {name: getattr(wanted, name) for name in _FILTERS if getattr(wanted, name)}
+    return not session.moved_to and all(getattr(session, name) == value for name, value in asked.items())
+
+
 class TableSize(msgspec.Struct, frozen=True):
     """What one table takes on disk, superseded rows included."""
 
@@ -144,7 +149,7 @@ class ClickHouse:
         taken = wanted.limit + 10  # most stored rows are current
         while len(found) < wanted.limit:
             candidates = self._candidates(wanted, before, taken)
-            found += self._current(candidates)
+            found += self._current(candidates, wanted)
             if len(candidates) < taken:
                 break
             before = (candidates[-1][0], candidates[-1][1])
@@ -169,13 +174,16 @@ class ClickHouse:
         found = self._handles.rows(fill(sql, at=at, key=key, limit=limit, **asked))
         return cast("list[tuple[int, str, int]]", found)
 
-    def _current(self, candidates: list[tuple[int, str, int]]) -> list[Summary]:
-        """The candidates that no later revision has superseded, in their order, each once."""
+    def _current(self, candidates: list[tuple[int, str, int]], wanted: SessionFilter) -> list[Summary]:
+        """The candidates whose current row stands at the same place and fits, in their order, each once.
+
+        The current row may be later than the candidate: a session that ended between the two questions is still in its place.
+        """
         keys = list(dict.fromkeys(key for _, key, _ in candidates))
         held = {s.key: s for s in self._summaries(keys)}
         current: dict[str, Summary] = {}
-        for _, key, revision in candidates:
-            if held[key].revision == revision:
+        for received_ns, key, _ in candidates:
+            if held[key].received_ns == received_ns and _fits(held[key], wanted):
                 current[key] = held[key]
         return list(current.values())
 
