@@ -151,13 +151,13 @@ class TextRedactor:
 def _replaced(text: str, found: Sequence[tuple[Rule, Found]], key: Key) -> str:
     pieces: list[str] = []
     known: dict[tuple[str, str], str] = {}
-    strings = _Strings(text)
+    strings = _Strings(text) if any(rule.numeric for rule, _ in found) else None
     end = 0
     for rule, place in found:
         kind, value = place.kind or rule.kind, text[place.start : place.end]
         if (kind, value) not in known:
             known[kind, value] = pseudonym(kind, value, key)
-        quote = place.quote or (_number_quote(text, place, strings) if rule.numeric else "")
+        quote = place.quote or (_number_quote(text, place, strings) if strings and rule.numeric else "")
         pieces += text[end : place.start], quote, known[kind, value], quote
         end = place.end
     return "".join((*pieces, text[end:]))
