@@ -15,9 +15,10 @@ from watchpost_core.redaction import Key, TextRedactor, re_candidates, rules_for
 
 SECRET = b"a secret of the tests"
 MAIL = "ada@example.com"
+DEFAULTS = RedactionSettings()
 
 
-def redactor(settings: RedactionSettings = RedactionSettings()) -> Redactor:  # noqa: B008 - frozen
+def redactor(settings: RedactionSettings = DEFAULTS) -> Redactor:
     return Redactor(settings, SECRET)
 
 
@@ -35,7 +36,7 @@ def delivery(*spans: Span, project: str = "shop") -> Delivery:
     return Delivery(1, (Parcel(project, {"service.name": "agent"}, "scope", spans),))
 
 
-def redacted(attributes: Attributes, settings: RedactionSettings = RedactionSettings()) -> Attributes:  # noqa: B008 - frozen
+def redacted(attributes: Attributes, settings: RedactionSettings = DEFAULTS) -> Attributes:
     return redactor(settings).delivery(delivery(span(attributes))).parcels[0].spans[0].attributes
 
 

@@ -49,9 +49,9 @@ def schedule(due: Due, answer: Answer, now_ns: int, jitter: float) -> Receipt:
     match answer:
         case Sent(detail):
             return Receipt(due.notice.id, "delivered", detail, now_ns)
-        case Failed(True, detail):
+        case Failed(permanent=True, detail=detail):
             return Receipt(due.notice.id, "failed", detail, now_ns)
-        case Failed(_, detail):
+        case Failed(detail=detail):
             asked_s = 0.0
         case Throttled(asked_s, detail):
             pass

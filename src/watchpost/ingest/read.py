@@ -166,7 +166,7 @@ class _Facts:
         if slot is None:
             return ""
         _, key, ref, value = slot
-        if isinstance(value, str) and len(value) <= NAME_LENGTH:
+        if isinstance(value, str) and 0 < len(value) <= NAME_LENGTH:
             self.refs.append(ref)
             self.used.add(key)
             return value
@@ -214,8 +214,9 @@ def _kind(said: str, name: str, tool: str) -> tuple[str, str]:
     """What a span is, whatever it says of itself, and the tool it calls; names recur, and patterns are slow."""
     if said in {"llm", "tool"}:
         said = next((real for pattern, real in _DISGUISES if pattern.fullmatch(name)), said)
-    if said in {"tool", "agent"} and HANDOFF_TOOL.fullmatch(tool):
-        return "handoff", tool
+    called = (tool or name) if said == "tool" else tool
+    if said in {"tool", "agent"} and HANDOFF_TOOL.fullmatch(called):
+        return "handoff", called
     return said, tool
 
 

@@ -80,7 +80,7 @@ class Flow:
         self._nudge = nudge
         self._limits = limits
         self._pace = pace
-        self._decoding = ThreadPoolExecutor(1, "decode")
+        self._decoding = ThreadPoolExecutor(1, "decode")  # one: a redactor serves one thread, and the interpreter runs one
         self._applying = ThreadPoolExecutor(1, "apply")
         self._cursor = state.cursor()
         self._number, self._seq = self._cursor.batch, self._cursor.seq
@@ -130,6 +130,11 @@ class Flow:
         while (reaction := self._react_to_waiting(now_ns)) is not None:
             self._apply(reaction)
             self._reactor.evict(self._pace.fold_bytes, self._applied)
+
+    @property
+    def log_bytes(self) -> int:
+        """What the log takes on disk."""
+        return self._log.size_bytes
 
     def stop(self) -> None:
         """Let `run` return once the batch in hand is applied. What waits stays in the log and is taken up at the next start."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -19,7 +19,6 @@ _Seconds = Annotated[float, Field(gt=0)]
 _Mebibytes = Annotated[int, Field(ge=1)]
 _Count = Annotated[int, Field(ge=1)]
 _Port = Annotated[int, Field(ge=0, le=65535)]
-_Severity = Literal["critical", "high", "error", "warning", "info"]
 
 
 class SettingsError(ValueError):
@@ -76,18 +75,6 @@ class RedactionSection(_Section):
     id_formats: tuple[str, ...] = ()
 
 
-class RuleSection(_Section):
-    """Who is told about which flags."""
-
-    name: str
-    severity: _Severity = "warning"
-    kinds: tuple[str, ...] = ()
-    channels: tuple[str, ...]
-    owner: str = ""
-    runbook: str = ""
-    service: str = ""
-
-
 class WebhookSection(_Section):
     """Where a channel's notices go, and the secrets that sign them: the current one and, in a rotation, the one before."""
 
@@ -117,7 +104,7 @@ class Settings(BaseSettings):
     session: SessionSettings = SessionSettings()
     loop: LoopSection = LoopSection()
     redaction: RedactionSection = RedactionSection()
-    rules: tuple[RuleSection, ...] = ()
+    rules: tuple[dict[str, object], ...] = ()
     webhooks: dict[str, WebhookSection] = {}
 
     @classmethod
@@ -137,7 +124,7 @@ class Settings(BaseSettings):
 def read_settings(**given: object) -> Settings:
     """Read all settings once; `given` are those of the command line. Raises `SettingsError`."""
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type] # pydantic checks them
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         raise SettingsError("; ".join(faults)) from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import structlog
@@ -14,7 +15,12 @@ _Result = TypeVar("_Result")
 
 RETRY_S = 1.0
 
-_log = structlog.get_logger("watchpost")
+_PROCESSORS = (
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso"),
+    # without the local variables that structlog shows by default: they hold traces and secrets
+    structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+)
 
 
 class StoppedError(Exception):
@@ -47,12 +53,13 @@ class Supervisor:
             try:
                 result = action()
             except Exception as error:
+                if not self._patient:
+                    raise
                 self._fails(what, error)
                 if self.stopping.wait(RETRY_S):
                     raise StoppedError(what) from error
             else:
-                with self._lock:
-                    self._failing.pop(what, None)
+                self._works(what)
                 return result
 
     @contextmanager
@@ -73,12 +80,24 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001 - notices wait in the outbox, whatever keeps them from being sent
                 self._fails(what, error)
                 await asyncio.sleep(RETRY_S)
+                self._works(what)
             else:
                 return
+
+    def _works(self, what: str) -> None:
+        with self._lock:
+            self._failing.pop(what, None)
 
     def _fails(self, what: str, error: Exception) -> None:
         with self._lock:
             first = what not in self._failing
             self._failing[what] = f"{type(error).__name__}: {error}"
         if first:
-            _log.error("failing", what=what, exc_info=error)
+            _tell(what, error)
+
+
+def _tell(what: str, error: Exception) -> None:
+    """One entry on standard error, which may stand on the very disk that is full."""
+    log = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=_PROCESSORS)
+    with suppress(OSError):
+        log.error("failing", what=what, exc_info=error)

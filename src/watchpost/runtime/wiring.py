@@ -21,7 +21,7 @@ from watchpost.ingest.items import Limits
 from watchpost.ingest.redact import OwnPattern, RedactionSettings, Redactor
 from watchpost.log.log import Log
 from watchpost.log.record import LogLimits
-from watchpost.rules.flag_rules import FlagRule, FlagRules, RuleError
+from watchpost.rules.flag_rules import FlagRules, RuleError, read_rules
 from watchpost.runtime.backlog import Backlog
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.flow import Flow, Pace
@@ -170,7 +170,7 @@ def _redactor(settings: Settings, key: bytes) -> Redactor:
 
 def _rules(settings: Settings) -> FlagRules:
     try:
-        rules = FlagRules(FlagRule(**rule.model_dump()) for rule in settings.rules)
+        rules = read_rules(settings.rules)
     except RuleError as error:
         raise SettingsError(str(error)) from error
     if unknown := rules.channels - settings.webhooks.keys():

@@ -22,6 +22,7 @@ class HealthNumbers(msgspec.Struct, frozen=True):
     rejected_spans: int = 0
     accepted_logs: int = 0
     rejected_logs: int = 0
+    log_bytes: int = 0
     log_lag_bytes: int = 0
     batches_applied: int = 0
     apply_seconds: float = 0.0

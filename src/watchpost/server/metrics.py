@@ -16,6 +16,7 @@ _COUNTERS = (
     ("watchpost_apply_seconds", "Seconds spent applying batches.", "apply_seconds"),
 )
 _GAUGES = (
+    ("watchpost_log_bytes", "Bytes that the log takes on disk.", "log_bytes"),
     ("watchpost_log_lag_bytes", "Bytes in the log that have not been applied.", "log_lag_bytes"),
     ("watchpost_react_lag_seconds", "Age of the oldest delivery not yet reacted to.", "react_lag_s"),
     ("watchpost_open_sessions", "Sessions that have not ended.", "open_sessions"),

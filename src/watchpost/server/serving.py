@@ -54,6 +54,7 @@ class FlowHealth:
             rejected_spans=flow.tally.rejected_spans,
             accepted_logs=flow.tally.accepted_logs,
             rejected_logs=flow.tally.rejected_logs,
+            log_bytes=flow.log_bytes,
             log_lag_bytes=backlog.bytes,
             batches_applied=flow.tally.batches,
             apply_seconds=flow.tally.apply_ns / 1e9,
@@ -108,14 +109,6 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
         self._announce = announce
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM end serving, and nothing else: what comes after it must still be done in order."""
-        loop = asyncio.get_running_loop()
-        for signal_number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(signal_number, self.handle_exit, signal_number, None)
-        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, then say so."""
