@@ -204,7 +204,7 @@ def besiege(folder: Path, seed: int) -> Kills:
                 siege.check()
             elif rng.random() < 0.5:
                 server.await_applied()
-            siege.storm(1 / (KILLS - kill))
+            siege.storm(min(1, 1.4 / (KILLS - kill)))
         server.start()
         server.await_listening()
         siege.finish()

@@ -169,7 +169,7 @@ def as_json(request: Request) -> bytes:
             case _:
                 return value
 
-    return json.dumps(hexadecimal(json_format.MessageToDict(request))).encode()
+    return json.dumps(hexadecimal(json_format.MessageToDict(request, use_integers_for_enums=True))).encode()
 
 
 def length_delimited(number: int, content: bytes) -> bytes:

@@ -74,6 +74,7 @@ def _store(paths: list[Path], settings: Settings) -> _Tally:
     with open_stores(settings) as stores:
         watchpost = assemble(settings, stores, patient=False)
         try:
+            watchpost.flow.catch_up(now_ns())
             asyncio.run(_accept_all(watchpost, _requests(paths), tally))
             idle_ns = round(settings.session.idle_seconds * _NS)
             watchpost.flow.catch_up(now_ns() + idle_ns + _NS)

@@ -1,4 +1,4 @@
-"""Content encodings of request bodies, undone without ever holding more than a given number of bytes."""
+"""Content encodings of request bodies, undone without ever making more than a given number of bytes of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ZSTD_WINDOW_LOG = 23
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """Undo a content-encoding without ever holding more than `limit` bytes; `RefusedError` 413 beyond that, 400 if broken."""
+    """Undo a content-encoding without ever making more than `limit` bytes; `RefusedError` 413 beyond that, 400 if broken."""
     match encoding.strip().lower():
         case "" | "identity":
             return body

@@ -80,7 +80,9 @@ class Flow:
         self._nudge = nudge
         self._limits = limits
         self._pace = pace
-        self._decoding = ThreadPoolExecutor(1, "decode")  # one: a redactor serves one thread, and the interpreter runs one
+        self._decoding = ThreadPoolExecutor(
+            1, "decode"
+        )  # one: a redactor serves one thread, and the interpreter runs one
         self._applying = ThreadPoolExecutor(1, "apply")
         self._cursor = state.cursor()
         self._number, self._seq = self._cursor.batch, self._cursor.seq
@@ -90,7 +92,12 @@ class Flow:
         self.tally = FlowTally()
 
     async def accept(self, request: OtlpRequest) -> Accepted:
-        """Make a request durable, or raise `RefusedError`, or `OverloadedError` where the same may succeed later."""
+        """Make a request durable, or raise `RefusedError`, or `OverloadedError` where the same may succeed later.
+
+        Nothing is taken before the log has been replayed: what is new must stand behind what is old.
+        """
+        if not self._replayed:
+            raise OverloadedError("starting: what the log holds is being taken up", 1)
         if self._backlog.bytes > self._pace.lag_bytes:
             raise OverloadedError("more is waiting to be processed than the configured limit", RETRY_AFTER_S)
         loop = asyncio.get_running_loop()
@@ -176,7 +183,6 @@ class Flow:
         """Once: take what the log holds beyond the cursor, batches that were cut as they were cut, the rest as if it came in now."""
         if self._replayed:
             return
-        self._replayed = True
         boundaries = deque(
             boundary
             for record in self._log.read(self._cursor.seq)
@@ -198,3 +204,4 @@ class Flow:
         for boundary in boundaries:
             self._apply(self._react(boundary, batch))
             batch = []
+        self._replayed = True

@@ -110,6 +110,14 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._announce = announce
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let SIGINT and SIGTERM end serving, and nothing else: what comes after it must still be done in order."""
+        loop = asyncio.get_running_loop()
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signal_number, self.handle_exit, signal_number, None)
+        yield
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, then say so."""
         await super().startup(sockets)

@@ -57,14 +57,13 @@ class Sessions:
     def wanted(self, readings: Iterable[Reading]) -> list[SessionRef]:
         """The sessions that these readings, their traces and the traces being loaded lead to, and that are not held."""
         refs: set[SessionRef] = set()
-        bare: set[TraceRef] = set()
+        touched: set[TraceRef] = set()
         for reading in readings:
+            touched.add((reading.project, reading.trace_id))
             if reading.own_session:
                 refs.add((reading.project, reading.own_session))
-            else:
-                bare.add((reading.project, reading.trace_id))
-        known = [trace for ref in bare if (trace := self._traces.get(ref)) is not None]
-        for trace in (*known, *self._loading):
+        held = [trace for ref in touched if (trace := self._traces.get(ref)) is not None]
+        for trace in (*held, *self._loading):
             refs.update((trace.project, session_id) for session_id in trace.sessions())
         return [ref for ref in refs if ref not in self._sessions]
 
@@ -147,6 +146,8 @@ class Sessions:
         To be called when all that was added is settled; what changed after `stored_revision` is not in the store yet and stays.
         """
         held = sum(session.held_bytes for session in self._sessions.values())
+        if held <= budget_bytes:
+            return []
         gone: list[Session] = []
         for session in sorted(self._sessions.values(), key=lambda s: (s.state != "ended", s.revision)):
             if held <= budget_bytes:
