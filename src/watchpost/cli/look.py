@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -38,16 +39,11 @@ def sessions(  # noqa: PLR0917 - typer passes options by name
     if as_json:
         _print_json(found)
         return
-    table = Table("key", "session", "workflow", "state", "outcome", "flags", "steps", "tokens in/out", "USD")
+    table = _table("session", "state", "flags", "steps", "USD", key="key")
     for one in found:
         flags = ", ".join(f"{flag.kind} at {flag.step}" for flag in one.flags if flag.state != "withdrawn")
-        totals = one.totals
-        tokens = f"{_or_dash(totals.input_tokens)} / {_or_dash(totals.output_tokens)}"
-        _row(
-            table,
-            [one.key, one.session_id, one.workflow, one.state, one.outcome or "-", flags or "-"],
-            [str(totals.steps), tokens, totals.cost_usd or "-"],
-        )
+        state = one.outcome or one.state
+        _row(table, [one.key, one.session_id, state, flags or "-", str(one.totals.steps), one.totals.cost_usd or "-"])
     Console().print(table)
 
 
@@ -66,15 +62,15 @@ def show(
         return
     console = Console()
     _print_head(console, session)
-    table = Table("step", "kind", "agent", "model or tool", "status", "ms", "tokens in/out", "USD", "flags")
+    table = _table("kind", "agent", "model or tool", "status", "ms", "tokens in/out", "USD", "flags", key="step")
     for step in steps:
+        what = step.tool or step.model or step.name
         status = f"{step.status} {step.error_type}".strip()
         tokens = f"{_or_dash(step.input_tokens)} / {_or_dash(step.output_tokens)}"
-        _row(
-            table,
-            [str(step.number), step.kind, step.agent, step.tool or step.model or step.name, status],
-            [_or_dash(step.duration_ms), tokens, step.cost_usd or "-", ", ".join(flag.kind for flag in step.flags)],
-        )
+        flags = ", ".join(flag.kind for flag in step.flags)
+        took = _or_dash(step.duration_ms)
+        cost = step.cost_usd or "-"
+        _row(table, [str(step.number), step.kind, step.agent, what, status, took, tokens, cost, flags])
     console.print(table)
 
 
@@ -95,8 +91,17 @@ def _print_head(console: Console, session: SessionAnswer) -> None:
         )
 
 
-def _row(table: Table, *cells: list[str]) -> None:
-    table.add_row(*(escape(printable(cell)) for part in cells for cell in part))
+def _table(*columns: str, key: str) -> Table:
+    """A table whose first column, by which its rows are named, is never cut."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(key, no_wrap=True, overflow="ignore")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _row(table: Table, cells: list[str]) -> None:
+    table.add_row(*(escape(printable(cell)) for cell in cells))
 
 
 def _or_dash(value: float | None) -> str:
