@@ -134,6 +134,11 @@ class KillableServer:
                 start_new_session=True,
             )
 
+    def strike(self) -> None:
+        """SIGKILL at once; `kill` is still to be called."""
+        if self._process is not None:
+            self._process.kill()
+
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone; nothing happens to one that does not run."""
         if self._process is not None:

@@ -19,7 +19,7 @@ import pytest
 from killable_server import ApiSession, KillableServer, until
 from random_world import Batch, batches, specs
 from seen_sessions import Known, difference, expected, known_of, seen
-from span_export import export_of, rejected
+from span_export import Export, export_of, rejected
 from world import span_of
 
 SEEDS = (1, 2)
@@ -27,6 +27,8 @@ KILLS = 26
 CHECK_EVERY = 9
 TRACES = 120
 SENDERS = 3
+BUSY_S = 0.01
+"""How long a sender waits that was told to come again later: less than it was told, so that it comes at all moments."""
 END_S = 30
 
 SETTINGS = {
@@ -68,16 +70,21 @@ class Siege:
         self._unanswered: list[Batch] = []
         self._sending = 0
         self._quota = 0
+        self._fatal = 0
         self._begun = threading.Event()
         self._over = threading.Event()
         self._left = 0
         self.kills = Kills()
 
     def storm(self, share: float) -> None:
-        """Send a share of what waits over several connections, and kill at any moment after that began."""
+        """Send a share of what waits over several connections, and kill at any moment after that began.
+
+        Half of the time the moment is that of an acknowledgement, the one at which a promise kept too late shows.
+        """
         delay = self._rng.uniform(0, 0.4)
         self._take_up_unanswered()
         self._quota = round(len(self._waiting) * share) + 1
+        self._fatal = self._rng.randint(1, self._quota) if self._rng.random() < 0.5 else 0
         pause = self._rng.choice([0, 1, 2, 2, 4]) * delay * SENDERS / self._quota
         seeds = [self._rng.random() for _ in range(SENDERS)]
         self._begun.clear()
@@ -85,10 +92,10 @@ class Siege:
         with ThreadPoolExecutor(SENDERS) as pool:
             senders = [pool.submit(self._send_on, random.Random(seed), pause) for seed in seeds]
             assert self._begun.wait(END_S)
-            time.sleep(delay)
+            self._over.wait(END_S if self._fatal else delay)
+            self._over.set()
             in_flight = self._sending
             self._server.kill()
-            self._over.set()
         for sender in senders:
             sender.result()
         self.kills.in_flight += in_flight > 0
@@ -151,10 +158,26 @@ class Siege:
             return self._waiting.popleft()
 
     def _send(self, connection: http.client.HTTPConnection, batch: Batch, rng: random.Random) -> bool:
-        """Whether it was acknowledged."""
+        """Whether it was acknowledged before the server died."""
         as_json = rng.random() < 0.25
         spans = (span_of(arrival.spec, ended=arrival.ended) for arrival in batch)
         export = export_of(spans, as_json=as_json, compressed=rng.random() < 0.3)
+        try:
+            status, body = self._post(connection, export)
+            while status == 503:
+                time.sleep(BUSY_S)
+                status, body = self._post(connection, export)
+        except (OSError, http.client.HTTPException):
+            with self._lock:
+                self._unanswered.append(batch)
+            return False
+        assert status == 200, body
+        assert rejected(body, as_json=as_json) == 0
+        with self._lock:
+            self._acknowledged.append(batch)
+        return True
+
+    def _post(self, connection: http.client.HTTPConnection, export: Export) -> tuple[int, bytes]:
         with self._lock:
             self._sending += 1
         self._begun.set()
@@ -162,17 +185,20 @@ class Siege:
             connection.request("POST", "/v1/traces", export.body, export.headers)
             answer = connection.getresponse()
             body = answer.read()
-        except (OSError, http.client.HTTPException):
-            with self._lock:
-                self._unanswered.append(batch)
-            return False
+            if answer.status == 200:
+                self._count_down()
+            return answer.status, body
         finally:
             with self._lock:
                 self._sending -= 1
-        assert (answer.status, rejected(body, as_json=as_json)) == (200, 0), body
+
+    def _count_down(self) -> None:
+        """Kill at the acknowledgement that was chosen for it."""
         with self._lock:
-            self._acknowledged.append(batch)
-        return True
+            self._fatal -= 1
+            if self._fatal == 0:
+                self._server.strike()
+                self._over.set()
 
     def _look_at_what_is_left(self) -> None:
         undone = self._server.undone()

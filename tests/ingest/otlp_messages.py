@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from watchpost.ingest.items import MAX_NS
 from watchpost.model.telemetry import Attributes, Event, Link, LogLine, Span
@@ -103,13 +104,13 @@ def wire_span(span: Span) -> WireSpan:
         name=span.name,
         start_time_unix_nano=span.start_ns,
         end_time_unix_nano=span.end_ns,
-        kind=span.kind,
+        kind=WireSpan.SpanKind.ValueType(span.kind),
         attributes=key_values(span.attributes),
         trace_state="vendor=1",
         flags=0x100,
     )
     if span.status or span.status_message:
-        wire.status.code = span.status
+        wire.status.code = Status.StatusCode.ValueType(span.status)
         wire.status.message = span.status_message
     for event in span.events:
         wire.events.add(time_unix_nano=event.time_ns, name=event.name, attributes=key_values(event.attributes))
@@ -140,7 +141,7 @@ def log_request(lines: Sequence[LogLine], resource: Attributes | None = None) ->
     for line in lines:
         record = LogRecord(
             time_unix_nano=line.time_ns,
-            severity_number=line.severity,
+            severity_number=SeverityNumber.ValueType(line.severity),
             trace_id=line.trace_id,
             span_id=line.span_id,
             event_name=line.event_name,

@@ -97,10 +97,12 @@ def test_a_body_that_breaks_off_is_refused(coding: str, data: bytes, cut: int) -
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
 @given(body=st.binary(max_size=100))
 def test_whatever_the_bytes_only_a_refusal_is_raised(encoding: str, body: bytes) -> None:
+    refusal = None
     try:
         decompress(body, encoding, MIB)
-    except RefusedError as refusal:
-        assert (refusal.status, refusal.field) in {(400, "body"), (413, "body")}
+    except RefusedError as error:
+        refusal = error
+    assert refusal is None or (refusal.status, refusal.field) in {(400, "body"), (413, "body")}
 
 
 @EVERY

@@ -64,13 +64,24 @@ def refused(request: OtlpRequest, limits: Limits | None = None) -> tuple[int, st
     return caught.value.status, caught.value.field
 
 
+def refusal_of(request: OtlpRequest) -> int | None:
+    """The status of a refusal that names a field and a reason, None if there is none."""
+    try:
+        read(request)
+    except RefusedError as refusal:
+        return refusal.status if refusal.field and refusal.detail else 0
+    return None
+
+
 def but(**fields: object) -> Span:
     return msgspec.structs.replace(GOOD, **fields)
 
 
 @BOTH
 @given(sent=st.lists(SPANS, max_size=3), resource=ATTRIBUTES, scope=TEXT)
-def test_spans_are_read_as_they_were_sent(encode: Encode, sent: list[Span], resource: dict[str, object], scope: str) -> None:
+def test_spans_are_read_as_they_were_sent(
+    encode: Encode, sent: list[Span], resource: dict[str, object], scope: str
+) -> None:
     decoded = read(encode(trace_request(sent, resource, scope)))
     assert (decoded.rejected, decoded.reasons) == (0, ())
     (parcel,) = decoded.parcels
@@ -105,21 +116,49 @@ def test_numbers_that_are_none_are_read_as_such(encode: Encode) -> None:
 def test_whatever_the_bytes_only_a_refusal_is_raised(
     body: bytes, cut: int, signal: Literal["traces", "logs"], media: str
 ) -> None:
-    try:
-        read(OtlpRequest(signal, body[:cut], media))
-    except RefusedError as refusal:
-        assert (refusal.status, bool(refusal.field), bool(refusal.detail)) == (400, True, True)
+    assert refusal_of(OtlpRequest(signal, body[:cut], media)) in {None, 400}
 
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                "resourceSpans scopeSpans spans resource scope attributes key value traceId spanId parentSpanId name kind "
-                "startTimeUnixNano endTimeUnixNano events links status code message stringValue boolValue intValue "
-                "doubleValue arrayValue kvlistValue bytesValue values resourceLogs scopeLogs logRecords severityNumber".split()
+                [
+                    "resourceSpans",
+                    "scopeSpans",
+                    "spans",
+                    "resource",
+                    "scope",
+                    "attributes",
+                    "key",
+                    "value",
+                    "traceId",
+                    "spanId",
+                    "parentSpanId",
+                    "name",
+                    "kind",
+                    "startTimeUnixNano",
+                    "endTimeUnixNano",
+                    "events",
+                    "links",
+                    "status",
+                    "code",
+                    "message",
+                    "stringValue",
+                    "boolValue",
+                    "intValue",
+                    "doubleValue",
+                    "arrayValue",
+                    "kvlistValue",
+                    "bytesValue",
+                    "values",
+                    "resourceLogs",
+                    "scopeLogs",
+                    "logRecords",
+                    "severityNumber",
+                ]
             ),
             inner,
             max_size=5,
@@ -132,10 +171,7 @@ JSON_VALUES = st.recursive(
 @given(document=JSON_VALUES, signal=st.sampled_from(["traces", "logs"]))
 @settings(max_examples=400)
 def test_whatever_the_json_only_a_refusal_is_raised(document: object, signal: Literal["traces", "logs"]) -> None:
-    try:
-        read(OtlpRequest(signal, json.dumps(document).encode(), JSON))
-    except RefusedError as refusal:
-        assert (refusal.status, bool(refusal.field)) == (400, True)
+    assert refusal_of(OtlpRequest(signal, json.dumps(document).encode(), JSON)) in {None, 400}
 
 
 @given(value=JSON_VALUES, key=st.sampled_from(["attributes", "events", "links", "status", "name", "kind", "traceId"]))
@@ -244,6 +280,18 @@ def test_a_request_of_100_001_spans_is_refused_without_reading_one() -> None:
     assert (status, field) == (413, "resource_spans")
 
 
+@pytest.mark.parametrize("body", [b"\x0a\x00" * 4, length_delimited(1, b"\x12\x00" * 4)], ids=["resources", "scopes"])
+def test_a_request_of_too_many_empty_groups_is_refused_too(body: bytes) -> None:
+    assert refused(OtlpRequest("traces", body), Limits(items=3)) == (413, "resource_spans")
+    assert spans(read(OtlpRequest("traces", body), Limits(items=4))) == []
+
+
+def test_a_json_request_of_too_many_empty_groups_is_refused_too() -> None:
+    request = OtlpRequest("traces", b'{"resourceSpans": [{"scopeSpans": [{}, {}]}, {"scopeSpans": [{}, {}]}]}', JSON)
+    assert refused(request, Limits(items=3)) == (413, "spans")
+    assert spans(read(request, Limits(items=4))) == []
+
+
 @BOTH
 def test_a_key_sent_twice_keeps_the_last_value(encode: Encode) -> None:
     request = trace_request([GOOD])
@@ -302,7 +350,6 @@ def test_a_value_takes_the_same_way_in_json_as_in_protobuf(value: object) -> Non
         ({"boolValue": [[[]]]}, "boolValue"),
         ({"doubleValue": "1.5"}, "doubleValue"),
         ({"doubleValue": {"deep": [1]}}, "doubleValue"),
-        ({"doubleValue": 10**400}, "doubleValue"),
         ({"intValue": 1.5}, "intValue"),
         ({"intValue": True}, "intValue"),
         ({"intValue": str(2**64)}, "intValue"),
@@ -317,19 +364,20 @@ def test_a_value_takes_the_same_way_in_json_as_in_protobuf(value: object) -> Non
 def test_a_json_value_of_the_wrong_type_costs_its_span_alone(value: object, field: str) -> None:
     document = json.loads(as_json(trace_request([GOOD, GOOD])))
     document["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"] = [{"key": "k", "value": value}]
-    try:
-        decoded = read(OtlpRequest("traces", json.dumps(document).encode(), JSON))
-    except RefusedError as refusal:
-        assert refusal.status == 400
-        assert value == {"doubleValue": 10**400}
-        return
+    decoded = read(OtlpRequest("traces", json.dumps(document).encode(), JSON))
     assert spans(decoded) == [GOOD]
     assert field in decoded.reasons[0]
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("startTimeUnixNano", -1), ("endTimeUnixNano", "-5"), ("kind", 2**31), ("status", {"code": 2**40}), ("traceId", "xy")],
+    [
+        ("startTimeUnixNano", -1),
+        ("endTimeUnixNano", "-5"),
+        ("kind", 2**31),
+        ("status", {"code": 2**40}),
+        ("traceId", "xy"),
+    ],
 )
 def test_a_json_number_out_of_range_costs_its_span_alone(key: str, value: object) -> None:
     document = json.loads(as_json(trace_request([GOOD, GOOD])))
@@ -343,6 +391,7 @@ def test_a_json_number_out_of_range_costs_its_span_alone(key: str, value: object
     ("body", "field"),
     [
         (b"{", "body"),
+        (b'{"resourceSpans": 1' + b"0" * 6000 + b"}", "body"),
         (b"\xff\xfe{}", "body"),
         (b"[" * 5000, "body"),
         (b"[]", "list"),
@@ -404,10 +453,18 @@ def test_a_record_without_a_time_has_the_time_it_was_observed() -> None:
 
 
 def test_a_record_with_a_broken_id_or_time_is_left_out() -> None:
-    lines = [LogLine(1, 0, b"t" * 3, b"", "", None, {}), LogLine(1, 0, b"", b"s", "", None, {}), LogLine(2**63, 0, b"", b"", "", None, {})]
+    lines = [
+        LogLine(1, 0, b"t" * 3, b"", "", None, {}),
+        LogLine(1, 0, b"", b"s", "", None, {}),
+        LogLine(2**63, 0, b"", b"", "", None, {}),
+    ]
     decoded = read(protobuf(log_request(lines), "logs"))
     assert decoded.rejected == 3
-    assert [reason.partition(": ")[2].partition(":")[0] for reason in decoded.reasons] == ["trace_id", "span_id", "time_unix_nano"]
+    assert [reason.partition(": ")[2].partition(":")[0] for reason in decoded.reasons] == [
+        "trace_id",
+        "span_id",
+        "time_unix_nano",
+    ]
 
 
 def test_a_resource_that_cannot_be_read_refuses_the_request() -> None:

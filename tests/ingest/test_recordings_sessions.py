@@ -45,8 +45,6 @@ def test_kinds_of_a_real_file_are_read_from_kind_agent_and_tool(name: str) -> No
     def kind(recorded: dict[str, object]) -> str:
         if recorded["agent"] == "system":
             return "state"
-        if recorded["name"] == "transfer_to_human_agents":
-            return "handoff"
         return {"user": "human"}.get(str(recorded["kind"]), str(recorded["kind"]))
 
     expected = [kind(s) for recorded in sessions_of(name) for s in steps_in(recorded)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from watchpost.ingest.read import Reader
-from watchpost.model.session import session_key
+from watchpost.model.session import State, Summary, session_key
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import Attributes, Parcel, Span
 from watchpost.runtime.restore import restore
@@ -31,6 +31,10 @@ class NothingStored:
 
     def readings(self, traces: Sequence[tuple[str, bytes]], upto: int) -> list[Reading]:
         del traces, upto
+        return []
+
+    def open_sessions(self, applied: int) -> list[Summary]:
+        del applied
         return []
 
 
@@ -66,6 +70,10 @@ class Fold:
         key = session_key(PROJECT, session_id)
         return next(session for session in self._sessions.held if session.key == key)
 
+    def state(self) -> State:
+        """How the one session there is stands."""
+        return self.only.state
+
     @property
     def sessions(self) -> list[Session]:
         """Every session that has a trace, by id."""
@@ -99,15 +107,16 @@ def span(
     ended: bool = True,
     failed: bool = False,
     name: str = "",
+    also: Attributes | None = None,
     **attributes: object,
 ) -> Span:
     """Span `number` of a trace: it starts that many seconds into the day and lasts half a second, unless said otherwise.
 
-    Attributes are given by their names with `__` for a dot.
+    Attributes are given by their names with `__` for a dot, or as they are in `also`.
     """
     start = number if start_s is None else start_s
     end = start + 0.5 if end_s is None else end_s
-    said: Attributes = {"watchpost.step.kind": kind}
+    said: Attributes = {"watchpost.step.kind": kind, **(also or {})}
     said.update({key.replace("__", "."): value for key, value in attributes.items()})
     return Span(
         trace_id(trace),

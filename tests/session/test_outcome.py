@@ -20,7 +20,9 @@ def test_a_run_whose_root_ended_well_is_completed() -> None:
 
 
 def test_a_failed_tool_call_that_the_model_got_over_is_completed() -> None:
-    assert outcome(span(1, end_s=9), span(2, "llm", 1), span(3, "tool", 1, failed=True), span(4, "llm", 1)) == "completed"
+    assert (
+        outcome(span(1, end_s=9), span(2, "llm", 1), span(3, "tool", 1, failed=True), span(4, "llm", 1)) == "completed"
+    )
 
 
 def test_a_run_that_failed_by_its_last_tool_call_is_a_tool_error() -> None:
@@ -87,3 +89,11 @@ def test_the_last_run_of_a_session_decides() -> None:
     assert outcome(*first, span(20, trace=2, session__id="s"), span(21, "llm", 20, trace=2)) == "completed"
     last = (span(40, trace=3, failed=True, session__id="s"), span(41, "tool", 40, trace=3, failed=True))
     assert outcome(*first, *last) == "tool_error"
+
+
+def test_an_agent_that_failed_before_any_step_fails_the_run_though_the_root_says_ok() -> None:
+    assert outcome(span(1, end_s=9), span(2, "agent", 1, failed=True)) == "bad_output"
+
+
+def test_a_span_that_is_its_own_parent_is_a_root() -> None:
+    assert outcome(span(1, "agent", 1), span(2, "llm", 1)) == "completed"

@@ -77,7 +77,7 @@ def in_a_chain(steps: int) -> Callable[[], None]:
     return work
 
 
-@pytest.mark.parametrize("world", [one_by_one, newest_first, started_then_ended])
+@pytest.mark.parametrize("world", [one_by_one, newest_first, started_then_ended, in_a_chain])
 def test_twice_the_steps_are_about_twice_the_work(world: Callable[[int], Callable[[], None]]) -> None:
     world(10)()  # fills caches
     once, twice = calls(world(LONG)), calls(world(2 * LONG))

@@ -55,16 +55,16 @@ def test_a_session_ends_thirty_seconds_after_the_last_span_when_its_roots_have_e
     fold = Fold()
     fold.receive(span(1), span(2, "llm", 1), at_s=0)
     fold.wait(29.9)
-    assert fold.only.state == "running"
+    assert fold.state() == "running"
     fold.wait(30)
-    assert fold.only.state == "ended"
+    assert fold.state() == "ended"
 
 
 def test_a_session_whose_root_never_ended_ends_after_ten_idle_minutes() -> None:
     fold = Fold()
     fold.receive(span(2, "llm", 1), at_s=0)
     fold.wait(599)
-    assert fold.only.state == "running"
+    assert fold.state() == "running"
     fold.wait(600)
     assert (fold.only.state, fold.only.outcome) == ("ended", "timeout")
 
@@ -74,7 +74,7 @@ def test_one_open_root_among_several_traces_keeps_a_session_open() -> None:
     fold.receive(span(1, session__id="s"), at_s=0)
     fold.receive(span(2, trace=2, ended=False, session__id="s"), at_s=0)
     fold.wait(30)
-    assert fold.only.state == "running"
+    assert fold.state() == "running"
 
 
 def test_how_long_quiet_lasts_is_told() -> None:
@@ -108,9 +108,9 @@ def test_a_heartbeat_puts_off_the_end() -> None:
     fold.receive(span(1, ended=False), at_s=0)
     fold.receive(span(1, ended=False), at_s=500)
     fold.wait(1099)
-    assert fold.only.state == "running"
+    assert fold.state() == "running"
     fold.wait(1100)
-    assert fold.only.state == "ended"
+    assert fold.state() == "ended"
 
 
 def test_the_same_span_again_does_not_put_off_the_end() -> None:
@@ -118,7 +118,7 @@ def test_the_same_span_again_does_not_put_off_the_end() -> None:
     fold.receive(span(1), at_s=0)
     fold.receive(span(1), at_s=29)
     fold.wait(30)
-    assert fold.only.state == "ended"
+    assert fold.state() == "ended"
 
 
 def test_a_new_span_reopens_a_session_and_its_outcome() -> None:
@@ -137,7 +137,7 @@ def test_an_evaluation_does_not_reopen_an_ended_session() -> None:
     fold.receive(span(1), span(2, "llm", 1))
     fold.wait(30)
     fold.receive(span(90, "evaluation", 1), at_s=100)
-    assert fold.only.state == "ended"
+    assert fold.state() == "ended"
     assert numbers(fold.only) == [2, 90]
 
 
@@ -148,7 +148,7 @@ def test_an_evaluation_neither_extends_a_session_nor_puts_off_its_end() -> None:
     fold.receive(span(20, "evaluation", 1), at_s=29)
     assert fold.only.summary(0).ended_ns == before.ended_ns
     fold.wait(30)
-    assert fold.only.state == "ended"
+    assert fold.state() == "ended"
 
 
 def test_an_evaluation_in_a_trace_of_its_own_neither_reopens_nor_extends() -> None:
@@ -157,7 +157,7 @@ def test_an_evaluation_in_a_trace_of_its_own_neither_reopens_nor_extends() -> No
     fold.wait(30)
     before = fold.only.summary(0)
     fold.receive(span(90, "evaluation", trace=2, session__id="s"), at_s=100)
-    assert fold.only.state == "ended"
+    assert fold.state() == "ended"
     assert fold.only.summary(0).ended_ns == before.ended_ns
 
 

@@ -7,7 +7,7 @@ from folding import Fold, numbers, span
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchpost.model.telemetry import Span
+from watchpost.model.telemetry import Attributes, Span
 
 
 def steps(*spans: Span) -> list[tuple[int, str]]:
@@ -47,8 +47,8 @@ def test_model_calls_side_by_side_both_count() -> None:
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 1, 3), (2, 3, 1)])
 def test_a_call_of_the_same_tool_on_its_way_through_layers_counts_once(order: tuple[int, ...]) -> None:
-    tool = {"gen_ai.tool.name": "search"}
-    spans = {1: span(1, "tool", **tool), 2: span(2, "chain", 1), 3: span(3, "tool", 2, **tool)}
+    tool: Attributes = {"gen_ai.tool.name": "search"}
+    spans = {1: span(1, "tool", also=tool), 2: span(2, "chain", 1), 3: span(3, "tool", 2, also=tool)}
     fold = Fold()
     for number in order:
         fold.receive(spans[number])
@@ -61,8 +61,8 @@ def test_another_tool_beneath_a_tool_counts_too() -> None:
 
 
 def test_the_same_tool_called_by_a_model_beneath_counts_too() -> None:
-    tool = {"gen_ai.tool.name": "ask"}
-    assert steps(span(1, "tool", **tool), span(2, "llm", 1), span(3, "tool", 2, **tool)) == [
+    tool: Attributes = {"gen_ai.tool.name": "ask"}
+    assert steps(span(1, "tool", also=tool), span(2, "llm", 1), span(3, "tool", 2, also=tool)) == [
         (1, "tool"),
         (2, "llm"),
         (3, "tool"),
@@ -84,6 +84,7 @@ def test_an_agent_beneath_an_agent_beneath_a_tool_makes_no_handoff_of_calls_furt
     assert steps(*tree) == [(1, "handoff"), (3, "handoff")]
 
 
+SESSIONS: list[Attributes] = [{}, {}, {"session.id": "a"}, {"session.id": "b"}]
 KINDS = st.sampled_from(["llm", "tool", "agent", "chain", "evaluation"])
 
 
@@ -98,8 +99,7 @@ def knots(draw: st.DrawFn) -> tuple[list[Span], list[int]]:
             draw(st.none() | st.integers(1, size + 1)),
             ended=draw(st.booleans()),
             failed=draw(st.booleans()),
-            **{"gen_ai.tool.name": draw(st.sampled_from(["get", "put"]))},
-            **draw(st.sampled_from([{}, {}, {"session.id": "a"}, {"session.id": "b"}])),
+            also=draw(st.sampled_from(SESSIONS)) | {"gen_ai.tool.name": draw(st.sampled_from(["get", "put"]))},
         )
         for number in range(1, size + 1)
     ]

@@ -17,6 +17,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from watchpost.cli.exits import CommandError
 from watchpost.cli.options import Data, Server
+from watchpost.cli.printable import printable
+from watchpost.cli.remote import connect
 from watchpost.ingest import recordings
 from watchpost.ingest.request import Accepted, OtlpRequest, OverloadedError, RefusedError
 from watchpost.runtime.clock import now_ns
@@ -26,6 +28,7 @@ from watchpost.store.folder import FolderHeldError
 
 _NS = 10**9
 CAUGHT_UP_EVERY = 16
+TIMEOUT_S = 60.0
 
 
 def import_recordings(
@@ -65,7 +68,7 @@ def _requests(paths: list[Path]) -> Iterator[OtlpRequest]:
 
 
 def _warn(text: str) -> None:
-    sys.stderr.write(f"watchpost: {text}\n")
+    sys.stderr.write(f"watchpost: {printable(text)}\n")
 
 
 def _store(paths: list[Path], settings: Settings) -> _Tally:
@@ -97,7 +100,7 @@ async def _accept_all(watchpost: Watchpost, requests: Iterator[OtlpRequest], tal
 
 def _send(paths: list[Path], server: str) -> _Tally:
     tally = _Tally()
-    with httpx.Client(base_url=server, timeout=60, trust_env=False) as client:
+    with connect(server, TIMEOUT_S) as client:
         for place, request in enumerate(_requests(paths), 1):
             response = _post(client, request)
             if response.is_client_error:

@@ -7,7 +7,7 @@ from enum import IntEnum
 from watchpost.ingest.recordings import UnreadableRecordingError
 from watchpost.log.faults import LogCorruptError, LogFullError, LogVersionError, LogWriteError
 from watchpost.runtime.settings import SettingsError
-from watchpost.runtime.wiring import LogBehindError
+from watchpost.runtime.wiring import STORE_FAULTS, LogBehindError
 from watchpost.store.folder import FolderDamagedError, FolderHeldError, FolderNewerError
 from watchpost.store.versions import StoreNewerError
 
@@ -43,6 +43,7 @@ _CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (LogWriteError, Exit.FAILED),
     (UnreadableRecordingError, Exit.FAILED),
     (OSError, Exit.FAILED),
+    *((fault, Exit.FAILED) for fault in STORE_FAULTS),
 )
 
 KNOWN: tuple[type[Exception], ...] = (CommandError, *(kind for kind, _ in _CODES))

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 
 from watchpost.cli.exits import CommandError, Exit
+from watchpost.cli.remote import connect
 from watchpost.query.sessions import SessionFilter
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings
@@ -21,6 +22,7 @@ from watchpost.server.problem import MovedError, NotFoundError
 from watchpost.store.folder import FolderHeldError
 
 PAGE = 200
+TIMEOUT_S = 30.0
 
 _Answer = TypeVar("_Answer", SessionAnswer, SessionsAnswer, StepsAnswer)
 
@@ -54,7 +56,7 @@ def every_session(library: Library, wanted: SessionFilter) -> Iterator[SessionAn
 def open_library(settings: Settings, server: str) -> Iterator[Library]:
     """The sessions of a server, or of a data folder, whoever holds it."""
     if server:
-        with _client(server) as client:
+        with connect(server, TIMEOUT_S) as client:
             yield _Remote(client)
         return
     if not (settings.data / "lock").exists():
@@ -70,12 +72,8 @@ def open_library(settings: Settings, server: str) -> Iterator[Library]:
     except FolderHeldError as error:
         if not error.holder.address:
             raise
-        with _client(error.holder.address) as client:
+        with connect(error.holder.address, TIMEOUT_S) as client:
             yield _Remote(client)
-
-
-def _client(server: str) -> httpx.Client:
-    return httpx.Client(base_url=server, timeout=30, follow_redirects=True, trust_env=False)
 
 
 class _Local:
@@ -122,7 +120,10 @@ class _Remote:
             raise CommandError(_detail(response), Exit.NOT_FOUND)
         if response.status_code != httpx.codes.OK:
             raise CommandError(f"{self._client.base_url} answered {response.status_code}: {_detail(response)}")
-        return msgspec.json.decode(response.content, type=kind)
+        try:
+            return msgspec.json.decode(response.content, type=kind)
+        except msgspec.DecodeError as error:
+            raise CommandError(f"{self._client.base_url} does not answer as this Watchpost does: {error}") from error
 
 
 def _detail(response: httpx.Response) -> str:

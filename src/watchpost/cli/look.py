@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 import typer
@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from watchpost.cli.exits import CommandError, Exit
 from watchpost.cli.library import Library, every_session, open_library
 from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.printable import printable
+from watchpost.model.session import Outcome, State
 from watchpost.query.sessions import SessionFilter
 from watchpost.runtime.settings import read_settings
 from watchpost.server.answers import SessionAnswer, StepAnswer
@@ -33,6 +35,8 @@ def sessions(  # noqa: PLR0917 - typer passes options by name
     as_json: Json = False,
 ) -> None:
     """List sessions, latest activity first."""
+    _check("--state", state, get_args(State))
+    _check("--outcome", outcome, get_args(Outcome))
     wanted = SessionFilter(project, session_id, state, outcome, workflow, user_id)
     with open_library(read_settings(data=data), server) as library:
         found = list(every_session(library, wanted))
@@ -72,6 +76,11 @@ def show(
         cost = step.cost_usd or "-"
         _row(table, [str(step.number), step.kind, step.agent, what, status, took, tokens, cost, flags])
     console.print(table)
+
+
+def _check(option: str, value: str, among: tuple[str, ...]) -> None:
+    if value and value not in among:
+        raise CommandError(f"{option} {value}: it is one of {', '.join(among)}", Exit.USAGE)
 
 
 def _every_step(library: Library, key: str) -> Iterator[StepAnswer]:

@@ -8,6 +8,7 @@ import typer
 
 from watchpost.cli import bring_in, examine, look, serving, show_off
 from watchpost.cli.exits import KNOWN, exit_code
+from watchpost.cli.printable import printable
 
 app = typer.Typer(
     name="watchpost",
@@ -29,5 +30,6 @@ def main() -> None:
     try:
         app()
     except KNOWN as error:
-        sys.stderr.write(f"watchpost: {error}\n")
+        first, *_ = str(error).splitlines() or [type(error).__name__]
+        sys.stderr.write(f"watchpost: {printable(first)}\n")
         sys.exit(exit_code(error))

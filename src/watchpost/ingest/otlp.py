@@ -46,11 +46,12 @@ def decode(request: OtlpRequest, limits: Limits) -> Decoded:
 def _protobuf(request: OtlpRequest, body: bytes, tally: Tally) -> list[Parcel]:
     items = "resource_spans" if request.signal == "traces" else "resource_logs"
     try:
-        resources = [wire.resource_items(r) for r in wire.request(body).resources]
+        wire_resources = wire.request(body).resources
+        _few(len(wire_resources), tally, items)
+        resources = [wire.resource_items(r) for r in wire_resources]
+        _few(sum(len(r.scopes) for r in resources), tally, items)
         groups = [(r.resource, [wire.scope_items(s) for s in r.scopes]) for r in resources]
-        count = sum(len(s.items) for _, scopes in groups for s in scopes)
-        if count > tally.limits.items:
-            raise RefusedError(413, f"the request holds {count} items; at most {tally.limits.items} are read", items)
+        _few(sum(len(s.items) for _, scopes in groups for s in scopes), tally, items)
         return [
             _parcel(request, wire.attributes(wire.resource(resource).attributes), scope, tally)
             for resource, scopes in groups
@@ -60,6 +61,12 @@ def _protobuf(request: OtlpRequest, body: bytes, tally: Tally) -> list[Parcel]:
         raise RefusedError(400, f"the body is no OTLP {request.signal} request: {error}", items) from error
     except wire.TooDeepError as error:
         raise RefusedError(400, f"resource: {error}", items) from error
+
+
+def _few(count: int, tally: Tally, field: str) -> None:
+    """Refuse a request of too many resources, scopes or items before it fills memory with them."""
+    if count > tally.limits.items:
+        raise RefusedError(413, f"the request holds {count} items; at most {tally.limits.items} are read", field)
 
 
 def _parcel(request: OtlpRequest, resource: Attributes, scope: wire.WireScopeItems, tally: Tally) -> Parcel:

@@ -38,19 +38,24 @@ def parcels(signal: Signal, body: bytes, tally: Tally) -> list[Parcel]:
         ("resourceSpans", "scopeSpans", "spans") if signal == "traces" else ("resourceLogs", "scopeLogs", "logRecords")
     )
     try:
+        _few(sum(len(_list(group, scopes)) for group in _list(request, groups)), tally, items)
         found = [
             (_object(_member(group, "resource")), _object(_member(scope, "scope")), _list(scope, items))
             for group in _list(request, groups)
             for scope in _list(group, scopes)
         ]
-        if (count := sum(len(listed) for _, _, listed in found)) > tally.limits.items:
-            raise RefusedError(413, f"the request holds {count} items; at most {tally.limits.items} are read", items)
+        _few(sum(len(listed) for _, _, listed in found), tally, items)
         return [
             _parcel(signal, _attributes(resource), _text(scope, "name"), listed, tally)
             for resource, scope, listed in found
         ]
     except InvalidItemError as error:
         raise RefusedError(400, str(error), str(error).partition(":")[0]) from error
+
+
+def _few(count: int, tally: Tally, field: str) -> None:
+    if count > tally.limits.items:
+        raise RefusedError(413, f"the request holds {count} items; at most {tally.limits.items} are read", field)
 
 
 def _parcel(signal: Signal, resource: Attributes, scope: str, items: list[object], tally: Tally) -> Parcel:

@@ -59,6 +59,7 @@ def _fill_slots() -> None:
 _fill_slots()
 
 _TOKEN_FACTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+_OTHER_FACTS = frozenset({"input", "output", "tool_input", "tool_output", *_TOKEN_FACTS})
 
 
 class Reader:
@@ -75,7 +76,8 @@ class Reader:
     def read(self, span: Span) -> Reading:
         """One span. Its attributes may hold anything: what does not fit a fact stays in `rest`."""
         facts = _Facts(span.attributes)
-        tool = facts.name("tool")
+        named = facts.names.get
+        tool = named("tool", "")
         name = span.name[:NAME_LENGTH]
         kind = facts.kind
         if DECLARED_KIND not in span.attributes:
@@ -83,7 +85,7 @@ class Reader:
         called = kind == "tool"
         if called and not tool:
             tool = name
-        agent = facts.name("agent")
+        agent = named("agent", "")
         if kind == "agent" and not agent:
             agent = name
         status, error_type = _status(span, facts)
@@ -99,16 +101,16 @@ class Reader:
             kind,
             name,
             status,
-            facts.name("own_session"),
+            named("own_session", ""),
             agent,
-            facts.name("workflow"),
+            named("workflow", ""),
             self._service,
-            facts.name("user_id"),
-            facts.name("provider"),
-            facts.name("model"),
+            named("user_id", ""),
+            named("provider", ""),
+            named("model", ""),
             tool,
-            facts.name("call_id"),
-            facts.name("response_id"),
+            named("call_id", ""),
+            named("response_id", ""),
             error_type,
             Tokens(*[facts.count(fact) for fact in _TOKEN_FACTS]),
             None,
@@ -144,10 +146,11 @@ class Reader:
 class _Facts:
     """What the attributes of one span say, each fact from the most preferred attribute that carries it.
 
-    `used` are the attributes that went whole into a field, `refs` which field each went into.
+    `names` are the facts that name something. `used` are the attributes that went whole into a field, `refs` which field each
+    went into.
     """
 
-    __slots__ = ("_found", "kind", "refs", "used")
+    __slots__ = ("_found", "kind", "names", "refs", "used")
 
     def __init__(self, attributes: Attributes) -> None:
         found: dict[str, tuple[int, str, str, object]] = {}
@@ -158,19 +161,19 @@ class _Facts:
                     found[fact] = (rank, key, ref, value)
         self._found = found
         self.kind = _said_kind(attributes)
-        self.refs: list[str] = []
-        self.used: set[str] = set()
-
-    def name(self, fact: str) -> str:
-        slot = self._found.get(fact)
-        if slot is None:
-            return ""
-        _, key, ref, value = slot
-        if isinstance(value, str) and 0 < len(value) <= NAME_LENGTH:
-            self.refs.append(ref)
-            self.used.add(key)
-            return value
-        return _name(value)
+        refs: list[str] = []
+        used: set[str] = set()
+        self.refs, self.used = refs, used
+        self.names: dict[str, str] = {}
+        for fact, (_, key, ref, value) in found.items():
+            if fact in _OTHER_FACTS:
+                continue
+            if isinstance(value, str) and 0 < len(value) <= NAME_LENGTH:
+                self.names[fact] = value
+                refs.append(ref)
+                used.add(key)
+            else:
+                self.names[fact] = _name(value)
 
     def text(self, fact: str) -> str:
         slot = self._found.get(fact)
@@ -228,7 +231,7 @@ def _name(value: object) -> str:
 
 def _status(span: Span, facts: _Facts) -> tuple[Status, str]:
     """How the span stands, and the type of its error if it is one."""
-    error_type = facts.name("error_type") or _exception_type(span)
+    error_type = facts.names.get("error_type", "") or _exception_type(span)
     failed = span.status == 2 or (bool(error_type) and span.status != 1)
     if failed and error_type.rpartition(".")[2] not in CONTROL_FLOW:
         return "error", error_type

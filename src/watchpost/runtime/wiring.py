@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from sqlalchemy.exc import SQLAlchemyError
 
 from watchpost.alerting.delivery import Deliverer
 from watchpost.alerting.egress import SystemResolver
@@ -36,6 +38,9 @@ from watchpost.store.folder import DataFolder
 
 _MIB = 1 << 20
 _NS = 10**9
+
+STORE_FAULTS: tuple[type[Exception], ...] = (ClickHouseError, SQLAlchemyError)
+"""What the stores raise, beside `OSError`, when their database cannot be reached or has no room."""
 
 
 class LogBehindError(Exception):
@@ -94,7 +99,10 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
         dsn = settings.telemetry or f"chdb://{folder.telemetry}"
         telemetry = ClickHouse.open(dsn, folder.tmp / "inserts", program)
         opened.callback(telemetry.close)
-        state = SqlState.open(settings.state or f"sqlite:///{folder.state}", program)
+        try:
+            state = SqlState.open(settings.state or f"sqlite:///{folder.state}", program)
+        except ImportError as error:
+            raise SettingsError(f"state: such a database needs {error.name}, which is not installed") from error
         opened.callback(state.close)
         yield Stores(folder, telemetry, state)
 
@@ -146,7 +154,10 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool) -> Watchpost:
 
 
 def _detectors(settings: Settings) -> tuple[DetectorFactory, ...]:
-    loop = LoopSettings(**settings.loop.model_dump())
+    try:
+        loop = LoopSettings(**settings.loop.model_dump())
+    except ValueError as error:
+        raise SettingsError(f"loop: {error}") from error
     return (lambda: LoopDetector(loop),)
 
 

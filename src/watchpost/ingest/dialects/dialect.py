@@ -37,8 +37,8 @@ class Dialect(msgspec.Struct, frozen=True):
     """One convention.
 
     `facts` gives the attribute keys of each fact, in order of preference. `kinds` maps the values of the kind attribute, in
-    lower case, to span kinds. `implies` maps an attribute key to the kind a span without any kind attribute has when it
-    carries that key, first match first. `disguises` maps patterns of whole span names to the kind such a span really has,
+    lower case, to span kinds. `implies` maps an attribute key to the kind of a span that carries that key and no kind
+    attribute with a known value, first match first. `disguises` maps patterns of whole span names to the kind such a span really has,
     whatever it says of itself.
     """
 
