@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 
 from google.protobuf import json_format
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -19,6 +20,8 @@ from watchpost.ingest.items import MAX_NS
 from watchpost.model.telemetry import Attributes, Event, Link, LogLine, Span
 
 Request = ExportTraceServiceRequest | ExportLogsServiceRequest
+
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 _LEAVES = (

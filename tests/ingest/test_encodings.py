@@ -11,6 +11,7 @@ import pytest
 from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
+from otlp_messages import UNTIMED
 
 from watchpost.ingest.encoding import MAX_MEMBERS, decompress
 from watchpost.ingest.items import Limits
@@ -43,6 +44,7 @@ def refused(body: bytes, encoding: str, limit: int = MIB) -> tuple[int, str]:
 
 @EVERY
 @given(data=st.binary(max_size=3000))
+@UNTIMED
 def test_what_was_compressed_is_what_is_read(coding: str, data: bytes) -> None:
     encoding, compress = CODINGS[coding]
     assert decompress(compress(data), encoding, 3000) == data
@@ -87,6 +89,7 @@ def test_a_body_of_countless_members_is_refused(coding: str) -> None:
 
 @EVERY
 @given(data=st.binary(min_size=1, max_size=300), cut=st.integers(1, 12))
+@UNTIMED
 def test_a_body_that_breaks_off_is_refused(coding: str, data: bytes, cut: int) -> None:
     encoding, compress = CODINGS[coding]
     body = compress(data)[:-cut]
@@ -96,6 +99,7 @@ def test_a_body_that_breaks_off_is_refused(coding: str, data: bytes, cut: int) -
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
 @given(body=st.binary(max_size=100))
+@UNTIMED
 def test_whatever_the_bytes_only_a_refusal_is_raised(encoding: str, body: bytes) -> None:
     refusal = None
     try:

@@ -16,6 +16,7 @@ from otlp_messages import (
     LINES,
     SPANS,
     TEXT,
+    UNTIMED,
     VALUES,
     Request,
     any_value,
@@ -79,6 +80,7 @@ def but(**fields: object) -> Span:
 
 @BOTH
 @given(sent=st.lists(SPANS, max_size=3), resource=ATTRIBUTES, scope=TEXT)
+@UNTIMED
 def test_spans_are_read_as_they_were_sent(
     encode: Encode, sent: list[Span], resource: dict[str, object], scope: str
 ) -> None:
@@ -90,6 +92,7 @@ def test_spans_are_read_as_they_were_sent(
 
 
 @given(sent=st.lists(LINES, max_size=3), resource=ATTRIBUTES)
+@UNTIMED
 def test_log_records_are_read_as_they_were_sent(sent: list[LogLine], resource: dict[str, object]) -> None:
     request = log_request(sent, resource)
     for encoded in (protobuf(request, "logs"), in_json(request, "logs")):
@@ -112,7 +115,7 @@ def test_numbers_that_are_none_are_read_as_such(encode: Encode) -> None:
     signal=st.sampled_from(["traces", "logs"]),
     media=st.sampled_from(["", JSON]),
 )
-@settings(max_examples=300)
+@settings(UNTIMED, max_examples=300)
 def test_whatever_the_bytes_only_a_refusal_is_raised(
     body: bytes, cut: int, signal: Literal["traces", "logs"], media: str
 ) -> None:
@@ -169,13 +172,13 @@ JSON_VALUES = st.recursive(
 
 
 @given(document=JSON_VALUES, signal=st.sampled_from(["traces", "logs"]))
-@settings(max_examples=400)
+@settings(UNTIMED, max_examples=400)
 def test_whatever_the_json_only_a_refusal_is_raised(document: object, signal: Literal["traces", "logs"]) -> None:
     assert refusal_of(OtlpRequest(signal, json.dumps(document).encode(), JSON)) in {None, 400}
 
 
 @given(value=JSON_VALUES, key=st.sampled_from(["attributes", "events", "links", "status", "name", "kind", "traceId"]))
-@settings(max_examples=400)
+@settings(UNTIMED, max_examples=400)
 def test_whatever_stands_in_a_json_span_the_next_one_is_read(value: object, key: str) -> None:
     document = json.loads(as_json(trace_request([GOOD, GOOD])))
     document["resourceSpans"][0]["scopeSpans"][0]["spans"][0][key] = value
@@ -186,6 +189,7 @@ def test_whatever_stands_in_a_json_span_the_next_one_is_read(value: object, key:
 
 
 @given(broken=SPANS, cut=st.integers(1, 10))
+@UNTIMED
 def test_a_span_that_breaks_off_costs_only_itself(broken: Span, cut: int) -> None:
     body = raw_request(
         wire_span(GOOD).SerializeToString(), wire_span(broken).SerializeToString()[:-cut] + b"\xff" * 12, b"\xff" * 9
@@ -338,6 +342,7 @@ def test_unknown_fields_are_overlooked() -> None:
 
 
 @given(value=VALUES)
+@UNTIMED
 def test_a_value_takes_the_same_way_in_json_as_in_protobuf(value: object) -> None:
     request = trace_request([but(attributes={"value": value})])
     assert spans(read(protobuf(request))) == spans(read(in_json(request)))

@@ -9,6 +9,7 @@ import pytest
 from genai_prices import Usage, calc_price
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from otlp_messages import UNTIMED
 
 from watchpost.ingest.price import cost_nano
 from watchpost.model.step import Tokens
@@ -58,7 +59,7 @@ COUNTS = st.integers(0, 1_000_000)
     hour=st.integers(0, 23),
     write=st.booleans(),
 )
-@settings(max_examples=300)
+@settings(UNTIMED, max_examples=300)
 def test_every_call_costs_what_the_table_computes(
     model: tuple[str, str], shares: tuple[int, int, int], output: int, hour: int, *, write: bool
 ) -> None:

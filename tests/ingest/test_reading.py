@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from otlp_messages import SPANS, VALUES
+from otlp_messages import SPANS, UNTIMED, VALUES
 from reading import raised, read, span_with
 
 from watchpost.ingest.dialects import DIALECTS
@@ -35,7 +35,7 @@ def in_json(value: object) -> object:
     name=st.sampled_from(["x", "execute_tool (merged)", "transfer_to_b", "n" * 300]),
     status=st.integers(0, 2),
 )
-@settings(max_examples=500)
+@settings(UNTIMED, max_examples=500)
 def test_the_attributes_of_a_span_can_be_shown_as_they_came(attributes: Attributes, name: str, status: int) -> None:
     reading = read(attributes, name, status=status)
     assert raw_attributes(reading) == in_json(attributes)
@@ -48,6 +48,7 @@ def test_json_cannot_keep_bytes_and_what_is_no_number() -> None:
 
 
 @given(span=SPANS, attributes=READABLE, resource=READABLE)
+@UNTIMED
 def test_any_span_is_read(span: Span, attributes: Attributes, resource: Attributes) -> None:
     whole = msgspec.structs.replace(span, attributes={**span.attributes, **attributes})
     reading = Reader(Parcel("p", resource, "scope", (whole,)), 5, 9).read(whole)
@@ -60,6 +61,7 @@ def test_any_span_is_read(span: Span, attributes: Attributes, resource: Attribut
 
 
 @given(attributes=READABLE, seed=st.randoms(use_true_random=False))
+@UNTIMED
 def test_the_order_of_attributes_changes_nothing(attributes: Attributes, seed: object) -> None:
     keys = list(attributes)
     seed.shuffle(keys)  # type: ignore[attr-defined]  # hypothesis gives a random.Random

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -110,13 +111,19 @@ def request(number: int, session_id: str = "s") -> OtlpRequest:
     return OtlpRequest("traces", batch([tool_span(trace_of(session_id), number, session_id)]))
 
 
+class OpenSite(Protocol):
+    """Opens a site on the log folder and the store of the test."""
+
+    def __call__(self, *, lag_bytes: int = ..., sync: Callable[[int], None] = ...) -> Site: ...
+
+
 @pytest.fixture
 def store() -> BarredStore:
     return BarredStore()
 
 
 @pytest.fixture
-def open_site(tmp_path: Path, store: BarredStore) -> Iterator[Callable[..., Site]]:
+def open_site(tmp_path: Path, store: BarredStore) -> Iterator[OpenSite]:
     """Opens sites on one log folder and one store, and stops what was opened."""
     opened: list[Site] = []
 
@@ -129,7 +136,7 @@ def open_site(tmp_path: Path, store: BarredStore) -> Iterator[Callable[..., Site
         site.stop()
 
 
-def test_a_request_is_acknowledged_only_after_the_log_has_it_on_disk(open_site: Callable[..., Site]) -> None:
+def test_a_request_is_acknowledged_only_after_the_log_has_it_on_disk(open_site: OpenSite) -> None:
     asked, allowed = threading.Event(), threading.Event()
 
     def sync(_descriptor: int) -> None:
@@ -138,6 +145,7 @@ def test_a_request_is_acknowledged_only_after_the_log_has_it_on_disk(open_site: 
             assert allowed.wait(30)
 
     site = open_site(sync=sync)
+    site.start()
 
     async def accept() -> None:
         task = asyncio.create_task(site.flow.accept(request(1)))
@@ -148,18 +156,27 @@ def test_a_request_is_acknowledged_only_after_the_log_has_it_on_disk(open_site: 
         await task
 
     asyncio.run(accept())
-    assert [record.kind for record in site.log.read(0)] == [DELIVERY]
+    assert next(site.log.read(0)).kind == DELIVERY
 
 
-def test_a_refused_request_leaves_nothing_in_the_log(open_site: Callable[..., Site]) -> None:
+def test_a_refused_request_leaves_nothing_in_the_log(open_site: OpenSite) -> None:
     site = open_site()
+    site.start()
     with pytest.raises(RefusedError):
         asyncio.run(site.flow.accept(OtlpRequest("traces", b"\xff")))
     assert list(site.log.read(0)) == []
 
 
+def test_nothing_new_is_taken_before_what_the_log_holds(open_site: OpenSite) -> None:
+    site = open_site()
+    with pytest.raises(OverloadedError, match="starting"):
+        site.send(1)
+    site.start()
+    site.send(1)
+
+
 def test_beyond_the_lag_requests_are_put_off_until_the_store_takes_batches_again(
-    open_site: Callable[..., Site], store: BarredStore
+    open_site: OpenSite, store: BarredStore
 ) -> None:
     site = open_site(lag_bytes=1)
     site.start()
@@ -175,9 +192,7 @@ def test_beyond_the_lag_requests_are_put_off_until_the_store_takes_batches_again
     eventually(lambda: site.steps() == 2 or None)
 
 
-def test_a_store_that_fails_for_a_while_gets_every_batch_once(
-    open_site: Callable[..., Site], store: BarredStore
-) -> None:
+def test_a_store_that_fails_for_a_while_gets_every_batch_once(open_site: OpenSite, store: BarredStore) -> None:
     site = open_site()
     site.start()
     store.barred = True
@@ -193,9 +208,7 @@ def test_a_store_that_fails_for_a_while_gets_every_batch_once(
     assert site.flow.supervisor.unready() is None
 
 
-def test_what_the_store_never_took_is_applied_by_the_next_process_once(
-    open_site: Callable[..., Site], store: BarredStore
-) -> None:
+def test_what_the_store_never_took_is_applied_by_the_next_process_once(open_site: OpenSite, store: BarredStore) -> None:
     first = open_site()
     first.start()
     store.barred = True

@@ -107,7 +107,7 @@ def knots(draw: st.DrawFn) -> tuple[list[Span], list[int]]:
 
 
 @given(knots())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_parents_in_a_circle_neither_hang_nor_depend_on_order(knot: tuple[list[Span], list[int]]) -> None:
     spans, order = knot
     together, singly = Fold(), Fold()

@@ -15,7 +15,7 @@ class Limits(msgspec.Struct, frozen=True):
     """What one request may hold; bytes and counts."""
 
     body_bytes: int = 16 * 1024 * 1024
-    decompressed_bytes: int = 64 * 1024 * 1024
+    decompressed_bytes: int = 32 * 1024 * 1024
     items: int = 100_000
     attributes: int = 1024
 

@@ -33,7 +33,7 @@ class IngestSettings(_Section):
     """What one request may hold."""
 
     body_mib: _Mebibytes = 16
-    decompressed_mib: _Mebibytes = 64
+    decompressed_mib: _Mebibytes = 32
     items: _Count = 100_000
     attributes: _Count = 1024
 

@@ -77,7 +77,7 @@ class Trace:
         self.open_roots = 0
         self.ended_roots = 0
         self.text_bytes = 0
-        self._children: dict[bytes, list[Node]] = {}
+        self._children: dict[bytes, list[bytes]] = {}
         self._above_llm: set[bytes] = set()
         self._above_agent: set[bytes] = set()
         self._sessions: dict[str, int] = {}
@@ -127,7 +127,7 @@ class Trace:
                 seen.add(current)
                 if (node := self.nodes.get(current)) is not None:
                     yield node
-                waiting.extend(child.span_id for child in self._children.get(current, ()))
+                waiting.extend(self._children.get(current, ()))
 
     @property
     def held_bytes(self) -> int:
@@ -136,7 +136,7 @@ class Trace:
 
     def _insert(self, node: Node) -> None:
         self.nodes[node.span_id] = node
-        self._children.setdefault(node.parent_id, []).append(node)
+        self._children.setdefault(node.parent_id, []).append(node.span_id)
         if node.own_session:
             self._sessions[node.own_session] = self._sessions.get(node.own_session, 0) + 1
         if not node.parent_id:
@@ -163,8 +163,6 @@ class Trace:
         if changed and not only_ended:
             self._rebuild(node)
             return True
-        siblings = self._children[node.parent_id]
-        siblings[siblings.index(old)] = node
         self.nodes[node.span_id] = node
         if node.end_ns and not old.end_ns and not node.parent_id:
             self.ended_roots += 1
@@ -251,7 +249,7 @@ class Trace:
         waiting = list(self._children[node.span_id])
         seen = {node.span_id}
         while waiting:
-            below = waiting.pop()
+            below = self.nodes[waiting.pop()]
             if below.span_id in seen or below.kind in _BARRIERS:
                 continue
             seen.add(below.span_id)
