@@ -24,13 +24,9 @@ LEAST_ALIKE = 90.0
 _ENCODINGS_DEEP = 3
 _DECODER = json.JSONDecoder(strict=False)
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-_ENTITY = re.compile(
-    r"""\[[a-z][a-z0-9_]{0,31}:[0-9a-f]{8}\]|(?<![^\s"'{}\[\](),:;=<>|\\])[^\s"'{}\[\](),:;=<>|\\0-9@]*[0-9@][^\s"'{}\[\](),:;=<>|\\]*"""
-)
-"""A pseudonym, or a whole token that holds a digit or an at sign; a token that holds neither is left after one look."""
-
-_FIELD = re.compile(r'"([^"\\]{1,128})":(\[[^\[\]{}]*\]|"(?:[^"\\]|\\.)*")')
-_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_TOKEN = re.compile(r"""\[[a-z][a-z0-9_]{0,31}:[0-9a-f]{8}\]|[^\s"'{}\[\](),:;=<>|\\]+""")
+_FIELD = re.compile(r'"([^"\\]{1,128})":(\[[^\[\]{}]*\]|"[^"\\]*(?:\\.[^"\\]*)*")')
+_TEXT = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"')
 _DIGIT = re.compile(r"\d")
 _FULL_STOPS = ".,!?"
 
@@ -70,7 +66,8 @@ def entities(canonical: str) -> tuple[str, ...]:
     Entities are numbers with their sign, tokens that hold a digit (order numbers, UUIDs, dates, versions, addresses), e-mail
     addresses, pseudonyms of redacted values, and whole values of fields named as ids, such as `"user_id":"mia"`.
     """
-    found = [token for token in map(_trimmed, _ENTITY.findall(canonical)) if _is_entity(token)]
+    tokens = [_trimmed(token) for token in _TOKEN.findall(canonical) if not token.isalpha()]
+    found = [token for token in tokens if _is_entity(token)]
     for name, value in _FIELD.findall(canonical):
         if _names_an_id(name):
             found += (text for text in _TEXT.findall(value) if text and text not in found)

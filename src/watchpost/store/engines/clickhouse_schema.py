@@ -11,6 +11,9 @@ from watchpost.store.versions import StoreNewerError
 
 _DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000"
 
+_WIDE = 128 << 20
+"""From how many uncompressed bytes on a part keeps a file per column: parts of one batch stay in one file, merged ones do not."""
+
 _RECEIVED_DAY = "toYYYYMMDD(fromUnixTimestamp64Nano(received_ns, 'UTC'))"
 
 _SPANS = f"""
@@ -49,7 +52,7 @@ CREATE TABLE IF NOT EXISTS spans (
   refs LowCardinality(String) CODEC(ZSTD(1)),
   INDEX by_start start_ns TYPE minmax GRANULARITY 1)
 ENGINE = ReplacingMergeTree(ver) PARTITION BY {_RECEIVED_DAY} ORDER BY (project, trace_id, span_id)
-SETTINGS index_granularity = 1024, {_DURABLE}"""
+SETTINGS index_granularity = 1024, min_bytes_for_wide_part = {_WIDE}, {_DURABLE}"""
 
 _MEMBER_COLUMNS = """
   project LowCardinality(String),
