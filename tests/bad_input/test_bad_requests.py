@@ -80,13 +80,13 @@ def test_a_gigantic_body_is_refused_by_its_length_and_while_it_comes(server: Ser
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
 def test_a_bomb_is_refused_by_what_it_unpacks_to(server: Served, encoding: str) -> None:
-    content = bytes(65 * MIB)
+    content = bytes(33 * MIB)
     pack: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstd.compress}
     packed = pack[encoding](content)
     assert len(packed) < MIB
     refused = refusal(server.post(packed, content_encoding=encoding))
     assert (refused.status, refused.field) == (413, "body")
-    assert "67108864" in refused.message
+    assert "33554432" in refused.message
 
 
 def test_a_bomb_inside_a_bomb_is_unpacked_once(server: Served) -> None:

@@ -23,24 +23,23 @@ class Backlog:
     """Thread-safe. Bytes count from the moment they are durable until `applied` says that their batch is."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
         self._taken: deque[tuple[int, int]] = deque()
         self._bytes = 0
 
     def put(self, records: Sequence[Appended]) -> None:
         """Take what has just become durable; boundaries are the flow's own."""
-        with self._changed:
+        with self._lock:
             for record in records:
                 if record.kind == DELIVERY:
                     self._waiting.append(_Waiting(record.seq, record.size, cast("Delivery", record.token)))
                     self._bytes += record.size
-            self._changed.notify_all()
 
     def take(self, most_bytes: int) -> list[tuple[int, Delivery]]:
         """What waits, in log order, up to about so many bytes; empty if nothing does."""
         taken: list[tuple[int, Delivery]] = []
-        with self._changed:
+        with self._lock:
             while self._waiting and most_bytes > 0:
                 one = self._waiting.popleft()
                 taken.append((one.seq, one.delivery))
@@ -48,14 +47,9 @@ class Backlog:
                 most_bytes -= one.size
         return taken
 
-    def wait(self, seconds: float) -> None:
-        """Return when something waits, or after so many seconds."""
-        with self._changed:
-            self._changed.wait_for(lambda: bool(self._waiting), seconds)
-
     def applied(self, seq: int) -> None:
         """All up to a log sequence is applied."""
-        with self._changed:
+        with self._lock:
             while self._taken and self._taken[0][0] <= seq:
                 self._bytes -= self._taken.popleft()[1]
 
@@ -67,5 +61,5 @@ class Backlog:
     @property
     def oldest_received_ns(self) -> int:
         """When the oldest delivery that waits was received; 0 if none does."""
-        with self._changed:
+        with self._lock:
             return self._waiting[0].delivery.received_ns if self._waiting else 0

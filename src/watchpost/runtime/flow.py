@@ -80,9 +80,7 @@ class Flow:
         self._nudge = nudge
         self._limits = limits
         self._pace = pace
-        self._decoding = ThreadPoolExecutor(
-            1, "decode"
-        )  # one: a redactor serves one thread, and the interpreter runs one
+        self._decoding = ThreadPoolExecutor(1, "decode")  # a redactor serves one thread
         self._applying = ThreadPoolExecutor(1, "apply")
         self._cursor = state.cursor()
         self._number, self._seq = self._cursor.batch, self._cursor.seq
@@ -146,7 +144,6 @@ class Flow:
     def stop(self) -> None:
         """Let `run` return once the batch in hand is applied. What waits stays in the log and is taken up at the next start."""
         self.supervisor.stopping.set()
-        self._backlog.put(())
 
     def close(self) -> None:
         """After `run` returned: let go of the threads and the log."""

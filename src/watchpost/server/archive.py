@@ -145,7 +145,9 @@ class Archive:
         step = row.step
         reading = self._sessions.reading(summary.project, step.trace_id, step.span_id)
         if reading is None:
-            raise NotFoundError(f"step {step_id} is counted, but its span is no longer kept")
+            raise NotFoundError(
+                f"step {step_id} is counted, but its span cannot be read: it is being written, or is no longer kept"
+            )
         logs = self._logs.logs(summary.project, step.trace_id, step.span_id, LOGS_SHOWN)
         around = self._sessions.steps(summary, max(row.number - 2, 0), 3)
         ids = {r.number: (r.step.span_id.hex(), r.step.trace_id.hex()) for r in around}

@@ -26,6 +26,9 @@ SWITCH_S = 0.001
 """How long one thread may hold the interpreter while others wait: requests are answered between the steps of a large batch."""
 
 
+KEEP_ALIVE_S = 75
+"""How long an idle connection is kept. Exporters send every five seconds by default, and one that is closed just then loses the race."""
+
 COLLECT_AFTER = (50_000, 20, 50)
 """How much may be made before the collector looks for cycles; telemetry makes many values and no cycles."""
 
@@ -137,7 +140,14 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
             host=settings.host, grpc_port=settings.grpc_port, max_body_bytes=settings.ingest.body_mib * _MIB
         ),
     )
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=5,
+    )
     server = _Server(config, announce)
     watchpost.bell.hang(asyncio.get_running_loop())
     thread = threading.Thread(target=flow.run, name="react")
