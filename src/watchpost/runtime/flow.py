@@ -41,7 +41,7 @@ class Pace(msgspec.Struct, frozen=True):
     batch_s: float = 0.5
     batch_bytes: int = 64 << 20
     lag_bytes: int = 256 << 20
-    fold_bytes: int = 256 << 20
+    fold_bytes: int = 512 << 20
 
 
 class Boundary(msgspec.Struct, frozen=True, array_like=True):

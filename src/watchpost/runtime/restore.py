@@ -40,6 +40,6 @@ def restore(
         sessions.load(sessions.unknown([*traces, *known]), wanted, stored)
         found += known
         traces = []
-        wanted = sessions.wanted(())
+        wanted = sessions.wanted(readings)
     sessions.restored()
     return found

@@ -55,16 +55,23 @@ class Sessions:
         return [ref for ref in set(refs) if ref not in self._traces]
 
     def wanted(self, readings: Iterable[Reading]) -> list[SessionRef]:
-        """The sessions that these readings, their traces and the traces being loaded lead to, and that are not held."""
+        """The sessions that these readings, their traces and the traces being loaded lead to, and that are not held.
+
+        A trace of which nothing is known yet stands under its own id only if no reading names a session for it.
+        """
         refs: set[SessionRef] = set()
         touched: set[TraceRef] = set()
+        named: set[TraceRef] = set()
         for reading in readings:
-            touched.add((reading.project, reading.trace_id))
+            ref = (reading.project, reading.trace_id)
+            touched.add(ref)
             if reading.own_session:
+                named.add(ref)
                 refs.add((reading.project, reading.own_session))
         held = [trace for ref in touched if (trace := self._traces.get(ref)) is not None]
-        for trace in (*held, *self._loading):
-            refs.update((trace.project, session_id) for session_id in trace.sessions())
+        for trace in {id(trace): trace for trace in (*held, *self._loading)}.values():
+            if trace.nodes or (trace.project, trace.trace_id) not in named:
+                refs.update((trace.project, session_id) for session_id in trace.sessions())
         return [ref for ref in refs if ref not in self._sessions]
 
     def load(self, traces: Iterable[TraceRef], sessions: Iterable[SessionRef], readings: Iterable[Reading]) -> None:
