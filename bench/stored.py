@@ -19,6 +19,8 @@ from spans import Shape, session_name
 _TEXTS = 4
 """Groups of distinct text in a stock: few rows that are compressed together have the same text."""
 _SETTLE_S = 10.0
+_MANY = 10_000_000
+_FILL = Path(__file__).with_name("fill.py")
 _READS = 60
 _MEBI = 1 << 20
 
@@ -94,6 +96,32 @@ class Stock:
             server.wait_applied(self._lab.run(), timeout_s=7200.0)
             time.sleep(_SETTLE_S)
             self.resident[spans] = (server.program.resident(), server.program.resident_peak())
+
+
+class Filled(Stock):
+    """A stock of ten million spans, written by `fill.py` through the product's stores, past its log and fold."""
+
+    def _filled(self) -> Path:
+        if self._folder is None:
+            folder = self._lab.new_folder("filled")
+            command = [sys.executable, str(_FILL), "--data", str(folder / "data"), "--spans", str(_MANY)]
+            self.spans = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            self._folder = folder
+        return self._folder
+
+
+def large(lab: Lab, filled: Filled) -> Measured:
+    """Start, memory and pages with very many spans stored."""
+    started = start(lab, filled)
+    server = filled.running()
+    time.sleep(_SETTLE_S)
+    idle = server.program.resident()
+    read = pages(lab, filled)
+    now, peak = server.program.resident(), server.program.resident_peak()
+    numbers = {f"start_{name}": number for name, number in started.numbers.items()} | dict(read.numbers)
+    numbers |= {"idle_mib": idle / _MEBI, "resident_mib": now / _MEBI, "peak_mib": peak / _MEBI}
+    value = f"ready in {started.value}; {idle / _MEBI:,.0f} MiB idle, {now / _MEBI:,.0f} MiB after reading (peak {peak / _MEBI:,.0f}); pages {read.value}"
+    return Measured(value, numbers, [f"{filled.spans:,} spans stored; API: 100 steps from anywhere in the session"])
 
 
 def memory(lab: Lab, stock: Stock) -> Measured:
