@@ -235,9 +235,9 @@ def disk(_: Lab, stock: Stock) -> Measured:
     """Bytes in the data folder per span, after the server has ended and every table was merged."""
     data = stock.folder() / "data"
     total = bytes_on_disk(data)
+    others = total - bytes_on_disk(_database(data))
     left, merged = _tables(data)
     spans = stock.spans
-    others = total - bytes_on_disk(_database(data))
     numbers = {f"merged_{table}_bytes_per_span": size / spans for table, size, _ in merged}
     numbers |= {f"left_{table}_bytes_per_span": size / spans for table, size, _ in left}
     numbers["merged_bytes_per_span"] = (sum(size for _, size, _ in merged) + others) / spans
