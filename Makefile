@@ -60,7 +60,7 @@ bench: $(READY) ## the benchmarks; prints and writes bench/RESULTS.md
 	@$(BIN)/python bench/run.py
 
 demo: $(READY) ## Watchpost with recorded sessions and one agent that loops
-	@$(BIN)/python -m watchpost.cli.main demo
+	@$(BIN)/watchpost demo
 
 wheel: $(READY) ## both wheels into dist/
 	@rm -rf dist

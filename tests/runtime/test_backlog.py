@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 from hypothesis import given
@@ -42,15 +41,6 @@ def test_a_delivery_larger_than_what_is_asked_for_is_handed_over_alone() -> None
     assert backlog.oldest_received_ns == 2000
     assert [seq for seq, _ in backlog.take(1)] == [2]
     assert backlog.take(1) == []
-
-
-def test_waiting_ends_when_something_comes() -> None:
-    backlog = Backlog()
-    waiter = threading.Thread(target=backlog.wait, args=(60,))
-    waiter.start()
-    backlog.put([record(1, 1)])
-    waiter.join(10)
-    assert not waiter.is_alive()
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 100), st.booleans()), max_size=40))
