@@ -177,7 +177,7 @@ def test_a_folder_whose_holder_serves_nothing_names_the_process(tmp_path: Path) 
     with holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        for command in ("serve", "show nobody"):
+        for command in ("serve --port 0", "show nobody"):
             refused = run(tmp_path, *command.split(), "--data", "data")
             assert (refused.returncode, refused.stdout) == (3, ""), command
             assert refused.stderr.endswith(f"is held by process {holder.pid}\n"), command
