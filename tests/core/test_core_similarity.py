@@ -72,6 +72,15 @@ def test_an_entity_counts_as_often_as_it_stands_there() -> None:
     assert not are_alike("copy 12 to 12 and go on with it", "copy 12 to it and go on with it")
 
 
+@given(
+    st.text(st.characters(max_codepoint=0x7F), max_size=40)
+    | st.text(st.sampled_from("a1@. \t\x1f\"'{}[](),:;=<>|\\!-#"))
+)
+def test_another_entity_in_a_text_changes_none_of_those_before_it(text: str) -> None:
+    pseudonym = "[email:abcdefab]"
+    assert entities(f"{text} {pseudonym}") == tuple(sorted((*entities(text), pseudonym)))
+
+
 def test_a_long_text_is_cut_and_still_told_from_one_with_another_end() -> None:
     one, other = "x " * LONGEST + "a", "x " * LONGEST + "b"
     assert canonical(one) != canonical(other)

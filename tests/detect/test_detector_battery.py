@@ -222,6 +222,8 @@ def reachable(root: object) -> Iterator[object]:
         seen.add(id(each))
         yield each
         waiting.extend(gc.get_referents(each))
+        if isinstance(each, msgspec.Struct):  # those that the collector does not track have no referents to it
+            waiting.extend(getattr(each, field) for field in each.__struct_fields__)
 
 
 def held_bytes(detector: Detector) -> int:

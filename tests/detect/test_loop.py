@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from scenario_text import parse
 
-from watchpost.detect.loop import CANDIDATES, TEXT_BUDGET, TEXT_LIMIT, LoopDetector, LoopSettings
+from watchpost.detect.alike import CANDIDATES, TEXT_BUDGET, TEXT_LIMIT
+from watchpost.detect.loop import LoopDetector, LoopSettings
 from watchpost.detect.run import DetectorRun
 from watchpost.model.flag import Finding
 
@@ -15,6 +17,10 @@ def findings(text: str, settings: LoopSettings | None = None) -> list[Finding]:
     run = DetectorRun([lambda: LoopDetector(settings or scenario.settings)])
     run.update(scenario.steps, 0)
     return [finding for _, finding in run.findings]
+
+
+def calls_of(finding: Finding) -> list[dict[str, str]]:
+    return msgspec.convert(finding.evidence["calls"], list[dict[str, str]])
 
 
 def test_a_repeat_can_be_checked_from_its_summary_and_evidence() -> None:
@@ -114,6 +120,35 @@ def test_arguments_longer_than_the_limit_are_alike_only_to_themselves() -> None:
     other = f'{{"text": "{long}!"}}'
     assert not findings(f"step 1-2 tool write {same}\nstep 3-4 tool write {other}", LoopSettings(cycle_rounds=0))
     assert len(findings(f"step 1-3 tool write {same}")) == 1
+
+
+def test_the_first_call_of_a_tool_is_compared_as_every_later_one() -> None:
+    lines = [
+        'tool find {"q": "room", "id": 1}',
+        'tool find {"q": "room", "id": 2}',
+        'tool find {"q": "rooms", "id": 1}',
+    ]
+    nearly = [f"step {number} {line}" for number, line in enumerate(lines, start=1)]
+    loop = "\n".join([*nearly, f"step 4 {lines[0]}"])
+    (found,) = findings(loop, LoopSettings(alike=0.8, cycle_rounds=0))
+    assert [call["span_id"] for call in calls_of(found)] == [f"{number:016x}" for number in (1, 3, 4)]
+    assert found.summary.startswith("find called 3 times with nearly the same arguments")
+    assert found.evidence["entities"] == ["1"]
+
+
+def test_the_same_arguments_are_found_again_behind_any_number_of_other_calls() -> None:
+    others = [f'tool find {{"id": {number}}}' for number in range(3 * CANDIDATES)]
+    for asked in ('{"q": "room"}', f'{{"text": "{"word " * TEXT_LIMIT}"}}'):
+        lines = [*others[:5], f"tool find {asked}", *others[5:], *[f"tool find {asked}"] * 2]
+        (found,) = findings("\n".join(f"step {number} {line}" for number, line in enumerate(lines, start=1)))
+        assert found.summary.startswith("find called 3 times with the same arguments")
+
+
+def test_two_tools_with_long_names_are_told_apart_by_the_end_of_the_name() -> None:
+    one, other = f"{'t' * 400}_one", f"{'t' * 400}_other"
+    assert not findings(f"step 1-2 tool {one} {{}}\nstep 3-4 tool {other} {{}}", LoopSettings(cycle_rounds=0))
+    (found,) = findings(f"step 1-3 tool {one} {{}}")
+    assert found.evidence["tool"] == "t" * 199 + "…"
 
 
 def test_arguments_are_compared_with_the_latest_candidates_only() -> None:

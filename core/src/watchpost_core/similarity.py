@@ -22,9 +22,12 @@ LEAST_ALIKE = 90.0
 """The least similarity, of 100, of two alike texts."""
 
 _ENCODINGS_DEEP = 3
+_JSON_SPACE = " \t\n\r"
 _DECODER = json.JSONDecoder(strict=False)
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-_TOKEN = re.compile(r"""\[[a-z][a-z0-9_]{0,31}:[0-9a-f]{8}\]|[^\s"'{}\[\](),:;=<>|\\]+""")
+_PSEUDONYM = re.compile(r"\[[a-z][a-z0-9_]{0,31}:[0-9a-f]{8}\]")
+_TOKEN = re.compile(_PSEUDONYM.pattern + r"""|[^\s"'{}\[\](),:;=<>|\\]+""")
+_BLANKED = bytes.maketrans(b"\"'{}[](),:;=<>|\\", b" " * 16)
 _FIELD = re.compile(r'"([^"\\]{1,128})":(\[[^\[\]{}]*\]|"[^"\\]*(?:\\.[^"\\]*)*")')
 _TEXT = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"')
 _DIGIT = re.compile(r"\d")
@@ -44,14 +47,7 @@ def canonical(arguments: str) -> str:
     if len(arguments) > LONGEST:
         digest = hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest()
         return f"{_collapsed(arguments[:LONGEST])} {len(arguments)}-{digest}"
-    parsed: object = arguments
-    try:
-        for _ in range(_ENCODINGS_DEEP):
-            if not isinstance(parsed, str):
-                break
-            parsed = _DECODER.decode(parsed)
-    except (ValueError, RecursionError):
-        pass
+    parsed = _parsed(arguments)
     if isinstance(parsed, str):
         return _collapsed(parsed)
     try:
@@ -66,7 +62,7 @@ def entities(canonical: str) -> tuple[str, ...]:
     Entities are numbers with their sign, tokens that hold a digit (order numbers, UUIDs, dates, versions, addresses), e-mail
     addresses, pseudonyms of redacted values, and whole values of fields named as ids, such as `"user_id":"mia"`.
     """
-    tokens = [_trimmed(token) for token in _TOKEN.findall(canonical) if not token.isalpha()]
+    tokens = [_trimmed(token) for token in _tokens(canonical) if not token.isalpha()]
     found = [token for token in tokens if _is_entity(token)]
     for name, value in _FIELD.findall(canonical):
         if _names_an_id(name):
@@ -80,6 +76,29 @@ def alike(one: str, other: str, similarity: Callable[[str, str], float], least: 
     `similarity` answers 0 to 100, as `rapidfuzz.fuzz.ratio` does; it is asked only where the entities are the same.
     """
     return one == other or (entities(one) == entities(other) and similarity(one, other) >= least)
+
+
+def _parsed(text: str) -> object:
+    """The value that a text holds as JSON, or the innermost text that is none."""
+    for _ in range(_ENCODINGS_DEEP):
+        stripped = text.strip(_JSON_SPACE)
+        try:
+            parsed, end = _DECODER.raw_decode(stripped)
+        except (ValueError, RecursionError):
+            return text
+        if end != len(stripped):
+            return text
+        if not isinstance(parsed, str):
+            return parsed
+        text = parsed
+    return text
+
+
+def _tokens(text: str) -> list[str]:
+    """What `_TOKEN` finds; by splitting where that finds the same, for it takes a quarter of the time."""
+    if text.isascii() and _PSEUDONYM.search(text) is None:
+        return text.encode().translate(_BLANKED).decode().split()
+    return _TOKEN.findall(text)
 
 
 def _collapsed(text: str) -> str:

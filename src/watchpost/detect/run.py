@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 from watchpost.detect.detector import Detector
 from watchpost.model.flag import Finding
@@ -22,38 +23,33 @@ class DetectorRun:
     def __init__(self, factories: Sequence[DetectorFactory]) -> None:
         self._detectors = [make() for make in factories]
         self._seen = 0
-        self._positions: list[int] = []
-        self._findings: list[Finding] = []
+        self._findings: list[tuple[int, Finding]] = []
 
     @property
     def findings(self) -> Sequence[tuple[int, Finding]]:
         """Each finding with the position of its step, from 0, in step order and then in the order of the factories."""
-        return tuple(zip(self._positions, self._findings, strict=True))
+        return self._findings
 
-    def update(self, steps: Sequence[Step], unchanged: int) -> None:
+    def update(self, steps: Sequence[Step], unchanged: int) -> int:
         """Take `steps` as all of the session's steps, of which the first `unchanged` are those of the last update.
 
-        Raises ValueError where `unchanged` is more than the steps there are or were.
+        Says how many of the findings, from the first, are as they were. Raises ValueError where `unchanged` is more than
+        the steps there are or were.
         """
         if not 0 <= unchanged <= min(len(steps), self._seen):
             raise ValueError(f"unchanged is {unchanged}, with {self._seen} steps before and {len(steps)} now")
-        self._rewind(unchanged)
+        if unchanged < self._seen:
+            self._rewind(unchanged)
+        kept = len(self._findings)
         for position in range(unchanged, len(steps)):
-            self._see(position, steps[position])
+            step = steps[position]
+            for detector in self._detectors:
+                for finding in detector.see(step):
+                    self._findings.append((position, finding))
+        self._seen = len(steps)
+        return kept
 
     def _rewind(self, steps: int) -> None:
-        if steps == self._seen:
-            return
         for detector in self._detectors:
             detector.rewind(steps)
-        kept = bisect_left(self._positions, steps)
-        del self._positions[kept:]
-        del self._findings[kept:]
-        self._seen = steps
-
-    def _see(self, position: int, step: Step) -> None:
-        for detector in self._detectors:
-            for finding in detector.see(step):
-                self._positions.append(position)
-                self._findings.append(finding)
-        self._seen = position + 1
+        del self._findings[bisect_left(self._findings, steps, key=itemgetter(0)) :]
