@@ -113,3 +113,13 @@ class Watchpost:
                 return time.perf_counter()
             time.sleep(0.05)
         raise NeverAppliedError(f"the marker did not show within {timeout_s:.0f} s")
+
+    def wait_ended(self, timeout_s: float = 300.0) -> None:
+        """Wait until every session has ended, but one: the marker's has no root to end with."""
+        end = time.perf_counter() + timeout_s
+        while time.perf_counter() < end:
+            answer = self.client.get("/api/sessions?state=running&limit=2")
+            if answer.status == 200 and len(msgspec.json.decode(answer.body, type=_Sessions).sessions) < 2:
+                return
+            time.sleep(1.0)
+        raise NeverAppliedError(f"sessions did not end within {timeout_s:.0f} s")

@@ -99,11 +99,24 @@ class Stock:
 
 
 class Filled(Stock):
-    """A stock of ten million spans, written by `fill.py` through the product's stores, past its log and fold."""
+    """A stock of ten million spans: some that came through the door, multiplied in its database by `fill.py`."""
 
     def _filled(self) -> Path:
         if self._folder is None:
             folder = self._lab.new_folder("filled")
+            with self._lab.serve(folder) as server:
+                offer(
+                    Plan(
+                        port=server.port,
+                        run=self._lab.run(),
+                        spans=_TEXTS * Shape().spans,
+                        seconds=600.0,
+                        templates=_TEXTS,
+                    )
+                )
+                server.wait_applied(self._lab.run())
+                server.wait_ended()
+                server.program.stop()
             command = [sys.executable, str(_FILL), "--data", str(folder / "data"), "--spans", str(_MANY)]
             self.spans = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             self._folder = folder

@@ -5,6 +5,9 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,19 @@ def test_the_examples_on_a_page_give_what_they_show(page: Path) -> None:
     blocks = [match["body"] for match in FENCE.finditer(page.read_text(encoding="utf-8")) if ">>> " in match["body"]]
     examples = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, named(page), str(page), 0)
     assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_a_program_on_a_page_prints_what_stands_below_it(page: Path, tmp_path: Path) -> None:
+    fences = list(FENCE.finditer(page.read_text(encoding="utf-8")))
+    for fence, below in pairwise([*fences, None]):
+        if fence is not None and 'if __name__ == "__main__":' in fence["body"]:
+            assert below is not None
+            assert below["language"] == "text"
+            program = tmp_path / "program.py"
+            program.write_text(fence["body"], encoding="utf-8")
+            done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=60)
+            assert (done.stdout, done.returncode) == (below["body"], 0), done.stderr
 
 
 def test_the_examples_in_docstrings_give_what_they_show() -> None:

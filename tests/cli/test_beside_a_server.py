@@ -43,7 +43,7 @@ def test_an_import_goes_through_the_server_and_twice_is_once(server: Served, she
     name = record(shell, f"sent by{through}")
     for _ in range(2):
         ended = shell("import", name, through, where)
-        assert (ended.code, ended.out) == (0, "1 requests imported, 0 spans or log lines left out\n")
+        assert (ended.code, ended.out) == (0, "1 requests imported, 0 spans, log lines or metric points left out\n")
     session = server.session(f"sent by{through}", 3)
     server.works()  # a batch is written only when the one before it has its flags
     listed = json.loads(shell("sessions", through, where, "--json", "--session-id", f"sent by{through}").out)

@@ -20,6 +20,9 @@ TOTALS = {
     "cached_tokens",
     "reasoning_tokens",
     "cost_usd",
+    "retries",
+    "unseen_tool_calls",
+    "estimated",
 }
 
 
@@ -47,7 +50,7 @@ def test_an_import_is_listed_as_json_with_state_outcome_flags_and_totals(shell: 
         (shell.folder / "recordings" / name).write_bytes((FIXTURES / name).read_bytes())
     record(shell, "loop", call(), call(), call(), call())
     ended = shell("import", "recordings", "runs.jsonl", "--data", "data")
-    assert (ended.code, ended.out) == (0, "4 requests imported, 0 spans or log lines left out\n")
+    assert (ended.code, ended.out) == (0, "4 requests imported, 0 spans, log lines or metric points left out\n")
     sessions = json.loads(shell("sessions", "--data", "data", "--json").out)
     by_id = {one["session_id"]: one for one in sessions}
     assert len(by_id) == len(sessions) >= 6
@@ -78,7 +81,7 @@ def test_parts_that_cannot_be_read_are_said_and_the_rest_is_imported(shell: Shel
     with (shell.folder / name).open("a") as file:
         file.write("\n{broken\n")
     ended = shell("import", name, "--data", "data")
-    assert (ended.code, ended.out) == (0, "1 requests imported, 0 spans or log lines left out\n")
+    assert (ended.code, ended.out) == (0, "1 requests imported, 0 spans, log lines or metric points left out\n")
     assert ended.err.startswith(f"watchpost: {name}: line 2: ")
 
 
@@ -90,7 +93,7 @@ def test_a_session_is_shown_with_its_steps_and_its_flag(shell: Shell) -> None:
     assert text.code == 0
     assert "LOOP_DETECTED at step 3, confirmed: get_order called 3 times" in text.out
     assert text.out.count("get_order") >= 4
-    assert "error tool_error" in text.out
+    assert "error tool_execution_failed" in text.out
     shown = json.loads(shell("show", session["key"], "--data", "data", "--json").out)
     assert shown["session"] == session
     assert [(step["number"], step["tool"], step["status"]) for step in shown["steps"]] == [

@@ -167,6 +167,7 @@ def test_a_server_that_is_no_watchpost_is_named(shell: Shell, stranger: str, com
         (HOOK.replace("https", "ftp"), "webhooks: a webhook's address starts with"),
         ('[redaction.patterns]\nbad = "("', "redaction: pattern 'bad': '('"),
         ('[redaction]\nkinds = ["bogus"]', "redaction: pattern 'bogus'"),
+        ('[[prices]]\nmodel = "m"\ninput = -1\noutput = 1', "prices: #1 (m): input: must be from 0"),
         ("[loop]\ncycle_rounds = 1", "loop: cycle_rounds must be at least 2"),
         ("[loop]\nalike = 1.5", "loop.alike: "),
         ("[loop.polling]\nwait = -1", "loop: polling.wait must not be negative"),

@@ -12,6 +12,7 @@ from memory_store import CutShortError, MemoryStore
 from world import SECOND, Ending, Spec, span_id, span_of, trace_id, truth
 
 from watchpost.detect.loop import LoopDetector, LoopSettings
+from watchpost.ingest.price import Pricing
 from watchpost.model.session import session_key
 from watchpost.model.telemetry import Delivery, Parcel
 from watchpost.rules.flag_rules import FlagRules
@@ -90,6 +91,7 @@ class Machine:
             sessions.wake(summary)
         return Reactor(
             sessions,
+            pricing=Pricing(),
             detectors=(lambda: LoopDetector(LOOPS),),
             rules=FlagRules(()),
             source=self.store,

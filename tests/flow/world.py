@@ -7,6 +7,7 @@ loops follow from a set of specs; it shares no code with the fold.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,9 +41,9 @@ class Ending:
     session_id: str
     traces: frozenset[int]
     steps: tuple[tuple[int, int, str], ...]
-    llm_calls: int
-    tool_calls: int
-    tool_errors: int
+    llm_calls: int | None
+    tool_calls: int | None
+    tool_errors: int | None
     input_tokens: int | None
     loops: frozenset[tuple[int, int]]
 
@@ -79,6 +80,7 @@ def _attributes(spec: Spec) -> Attributes:
     attributes: Attributes = {"gen_ai.operation.name": operation} if operation else {}
     if spec.kind == "llm":
         attributes["gen_ai.request.model"] = "gpt-4o-mini"
+        attributes["gen_ai.response.finish_reasons"] = ["stop"]
     if spec.kind == "llm" and spec.tokens is not None:
         attributes["gen_ai.usage.input_tokens"] = spec.tokens
         attributes["gen_ai.usage.output_tokens"] = 1
@@ -101,6 +103,7 @@ def truth(specs: Iterable[Spec]) -> dict[str, Ending]:
     return {
         session_id: _ending(session_id, {trace: by_trace[trace] for trace in traces})
         for session_id, traces in by_session.items()
+        if any(spec.kind != "chain" for trace in traces for spec in by_trace[trace].values())
     }
 
 
@@ -151,16 +154,36 @@ def _ending(session_id: str, traces: Mapping[int, Mapping[int, Spec]]) -> Ending
     calls = [spec for spec, kind in counted if kind == "llm"]
     tools = [spec for spec, kind in counted if kind == "tool"]
     reported = [spec.tokens for spec in calls if spec.tokens is not None]
+    retried = sum(
+        one.kind == two.kind == "llm" and one.failed and (one.trace, one.parent) == (two.trace, two.parent)
+        for (one, _), (two, _) in itertools.pairwise(counted)
+        if one.parent is not None
+    )
+    worked = any(spec.kind in {"agent", "tool"} for spans in traces.values() for spec in spans.values())
+    ran = any(kind in {"tool", "handoff"} for _, kind in counted)
+    untold = not calls and not ran
     return Ending(
         session_id,
         frozenset(traces),
         tuple((spec.trace, spec.span, kind) for spec, kind in counted),
-        len(calls),
-        len(tools),
-        sum(spec.failed for spec in tools),
+        None if not calls and worked else len(calls) - retried,
+        None if untold else len(tools),
+        None if untold else sum(_failed(spec, traces[spec.trace]) for spec in tools),
         sum(reported) if reported else None,
         frozenset(_third_calls(tools)),
     )
+
+
+def _failed(call: Spec, spans: Mapping[int, Spec]) -> bool:
+    """Whether a tool call failed, or any echo of it beneath."""
+    return call.failed or any(other.failed and _call_of(other, spans) == call for other in spans.values())
+
+
+def _call_of(spec: Spec, spans: Mapping[int, Spec]) -> Spec | None:
+    """The counted tool call that a tool span is an echo of."""
+    while spec.kind == "tool" and _kind(spec, spans) is None:
+        spec = next(a for a in _line(spec, spans) if a.kind == "tool")
+    return spec if spec.kind == "tool" else None
 
 
 def _third_calls(tools: Sequence[Spec]) -> Iterable[tuple[int, int]]:

@@ -10,6 +10,7 @@ from google.protobuf import json_format
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
@@ -19,7 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from watchpost.ingest.items import MAX_NS
 from watchpost.model.telemetry import Attributes, Event, Link, LogLine, Span
 
-Request = ExportTraceServiceRequest | ExportLogsServiceRequest
+Request = ExportTraceServiceRequest | ExportLogsServiceRequest | ExportMetricsServiceRequest
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -186,5 +187,5 @@ def length_delimited(number: int, content: bytes) -> bytes:
 
 
 def raw_request(*items: bytes) -> bytes:
-    """A request whose spans or log records are these bytes, whatever they are."""
+    """A request whose spans, log records or metrics are these bytes, whatever they are."""
     return length_delimited(1, length_delimited(2, b"".join(length_delimited(2, item) for item in items)))

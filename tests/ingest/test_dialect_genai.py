@@ -50,7 +50,7 @@ def test_a_tool_call_is_read() -> None:
     )
     assert (reading.kind, reading.tool, reading.call_id) == ("tool", "issue_refund", "call-1")
     assert (reading.input, reading.output) == ('{"order": 1}', "ok")
-    assert (reading.status, reading.error_type) == ("error", "OrderServiceError")
+    assert (reading.status, reading.error) == ("error", "OrderServiceError")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_tool_call_is_read() -> None:
         ("execute_tool", "tool"),
         ("invoke_agent", "agent"),
         ("invoke_workflow", "workflow"),
-        ("create_agent", "chain"),
+        ("create_agent", "other"),
         ("Chat", "llm"),
     ],
 )

@@ -132,9 +132,9 @@ def test_tokens_are_what_the_recording_reports_or_not_reported(
 @pytest.mark.parametrize(
     ("kind", "error", "expected", "message"),
     [
-        ("tool", "no such order", "tool_error", "no such order"),
+        ("tool", "no such order", "tool_error: no such order", "no such order"),
         ("llm", True, "error", ""),
-        ("tool", {"code": 5}, "tool_error", '{"code":5}'),
+        ("tool", {"code": 5}, 'tool_error: {"code":5}', '{"code":5}'),
         ("tool", False, "", ""),
         ("tool", "", "", ""),
         ("tool", None, "", ""),
@@ -145,7 +145,7 @@ def test_an_error_is_the_status_with_its_text_and_a_short_type(
 ) -> None:
     imported = Import(write(tmp_path / "a.jsonl", session([step(kind, error=error)])))
     (reading,) = imported.steps
-    assert (reading.error_type, reading.status) == (expected, "error" if expected else "ok")
+    assert (reading.error, reading.status) == (expected, "error" if expected else "ok")
     assert [span.status_message for span in imported.spans if span.parent_id] == [message]
 
 

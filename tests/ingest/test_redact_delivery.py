@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watchpost.ingest.redact import OwnPattern, RedactionSettings, Redactor
-from watchpost.model.telemetry import Attributes, Delivery, Event, Link, LogLine, Parcel, Span
+from watchpost.model.telemetry import Attributes, Delivery, Event, Exemplar, Link, LogLine, MetricPoint, Parcel, Span
 from watchpost_core.fields import FieldNames
 from watchpost_core.patterns import KINDS
 from watchpost_core.redaction import Key, TextRedactor, re_candidates, rules_for
@@ -57,10 +57,12 @@ def test_every_string_of_a_delivery_is_looked_at() -> None:
         links=(Link(b"t" * 16, b"l" * 8, {"d": MAIL}),),
     )
     line = LogLine(4, 9, b"", b"", f"log {MAIL}", {"message": MAIL}, {"e": MAIL})
-    given = Delivery(1, (Parcel("shop", {"host.owner": MAIL}, f"scope {MAIL}", (found,), (line,)),))
+    exemplar = Exemplar(1, 2.0, b"", b"", {"f": f"only here: {MAIL}"})
+    point = MetricPoint(f"m {MAIL}", f"u {MAIL}", "gauge", "", False, {"g": MAIL}, 1, 2, 3, (exemplar,))  # noqa: FBT003 - OTLP's isMonotonic is false
+    given = Delivery(1, (Parcel("shop", {"host.owner": MAIL}, f"scope {MAIL}", (found,), (line,), (point,)),))
     result = redactor().delivery(given)
     assert MAIL not in str(result)
-    assert str(result).count("[email:") == str(given).count(MAIL) == 14
+    assert str(result).count("[email:") == str(given).count(MAIL) == 18
     assert str(result).replace(mail(), MAIL) == str(given)
 
 
@@ -71,6 +73,9 @@ def test_a_span_without_anything_to_hide_is_the_same_object() -> None:
     assert result[0] is clean
     assert result[1] is not other
     assert result[2] is clean
+    points = tuple(MetricPoint("n", "s", "sum", "", False, {"a": text}, 1, 2, math.nan) for text in ("x", MAIL, "y"))  # noqa: FBT003 - OTLP's isMonotonic is false
+    parcel = redactor().delivery(Delivery(1, (Parcel("shop", {}, "", metrics=points),))).parcels[0]
+    assert [kept is sent for kept, sent in zip(parcel.metrics, points, strict=True)] == [True, False, True]
     nothing = delivery(clean)
     assert redactor().delivery(nothing) is nothing
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
+from urllib.parse import quote
 from urllib.request import urlopen
 
 import msgspec
@@ -78,18 +79,22 @@ def eventually(probe: Callable[[], Found | None], within_s: float = 15) -> Found
 
 
 class WatchpostProcess:
-    """A `with` block around `watchpost serve` in `folder`, on free ports, with these settings as its watchpost.toml."""
+    """A `with` block around `watchpost serve` in `folder`, with these settings as its watchpost.toml.
 
-    def __init__(self, folder: Path, settings: str, **environment: str) -> None:
+    It listens on a free port, and for gRPC on `grpc_port`; 0 takes a free one, which nobody is told.
+    """
+
+    def __init__(self, folder: Path, settings: str, *, grpc_port: int = 0, **environment: str) -> None:
         (folder / "watchpost.toml").write_text(settings, encoding="utf-8")
         self._folder = folder
         self._environment = {"PATH": os.environ["PATH"], "HOME": str(folder)} | environment
         self._said = folder / "said.txt"
+        self.grpc_port = grpc_port
         self.url = ""
 
     def __enter__(self) -> Self:
         command = [str(Path(sys.executable).with_name("watchpost")), "serve"]
-        options = ["--data", "data", "--port", "0", "--grpc-port", "0"]
+        options = ["--data", "data", "--port", "0", "--grpc-port", str(self.grpc_port)]
         with self._said.open("wb") as said:
             self._process = subprocess.Popen(
                 [*command, *options], cwd=self._folder, env=self._environment, stdout=said, stderr=subprocess.STDOUT
@@ -106,7 +111,7 @@ class WatchpostProcess:
 
     def session(self, session_id: str) -> Session | None:
         """The session with this id, or None while it is not known."""
-        answer = msgspec.json.decode(self._get(f"/api/sessions?session_id={session_id}"), type=Sessions)
+        answer = msgspec.json.decode(self._get(f"/api/sessions?session_id={quote(session_id)}"), type=Sessions)
         return answer.sessions[0] if answer.sessions else None
 
     def steps(self, session: Session) -> list[Step]:

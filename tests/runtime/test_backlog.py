@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from watchpost.log.record import BATCH_BOUNDARY, DELIVERY, Appended
-from watchpost.model.telemetry import Delivery
+from watchpost.model.telemetry import Delivery, Parcel
 from watchpost.runtime.backlog import Backlog
 
 
 def record(seq: int, size: int, kind: int = DELIVERY) -> Appended:
-    return Appended(seq, kind, size, Delivery(seq * 1000, ()))
+    return Appended(seq, kind, size, bytes(size))
+
+
+def delivery(seq: int, received_ns: int) -> Appended:
+    """A delivery with something in it, as the log hands it on."""
+    payload = msgspec.msgpack.encode(Delivery(received_ns, (Parcel("p", {}, "scope", (), ()),)))
+    return Appended(seq, DELIVERY, len(payload), payload)
 
 
 def test_bytes_count_until_they_are_applied_and_not_only_until_they_are_taken() -> None:
@@ -38,9 +45,19 @@ def test_a_delivery_larger_than_what_is_asked_for_is_handed_over_alone() -> None
     backlog = Backlog()
     backlog.put([record(1, 100), record(2, 100)])
     assert [seq for seq, _ in backlog.take(1)] == [1]
-    assert backlog.oldest_received_ns == 2000
     assert [seq for seq, _ in backlog.take(1)] == [2]
     assert backlog.take(1) == []
+
+
+def test_the_oldest_that_waits_says_when_it_was_received() -> None:
+    backlog = Backlog()
+    assert backlog.oldest_received_ns == 0
+    backlog.put([delivery(1, 1000), delivery(2, 2000)])
+    assert backlog.oldest_received_ns == 1000
+    assert [seq for seq, _ in backlog.take(1)] == [1]
+    assert backlog.oldest_received_ns == 2000
+    backlog.take(10**6)
+    assert backlog.oldest_received_ns == 0
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 100), st.booleans()), max_size=40))

@@ -14,13 +14,16 @@ import pytest
 
 from watchpost.detect.loop import LoopDetector, LoopSettings
 from watchpost.ingest.items import Limits
-from watchpost.ingest.redact import RedactionSettings, Redactor
+from watchpost.ingest.price import Pricing
+from watchpost.ingest.redact import RedactionSettings
 from watchpost.ingest.request import OtlpRequest, OverloadedError, RefusedError
 from watchpost.log.log import Log
 from watchpost.log.record import DELIVERY, LogLimits
 from watchpost.rules.flag_rules import FlagRules
 from watchpost.runtime.backlog import Backlog
+from watchpost.runtime.decoder import InProcessDecoder
 from watchpost.runtime.flow import Flow, Pace
+from watchpost.runtime.prepare import Preparer, Setup
 from watchpost.runtime.react import Reactor
 from watchpost.runtime.supervisor import Supervisor
 from watchpost.session.session import Quiet
@@ -67,9 +70,10 @@ class Site:
         self.flow = Flow(
             log=self.log,
             backlog=self.backlog,
-            redactor=Redactor(RedactionSettings(), bytes(32)),
+            decoder=InProcessDecoder(Preparer(Setup(Limits(), RedactionSettings(), bytes(32)))),
             reactor=Reactor(
                 sessions,
+                pricing=Pricing(),
                 detectors=(lambda: LoopDetector(LoopSettings()),),
                 rules=FlagRules(()),
                 source=store,
@@ -80,7 +84,6 @@ class Site:
             state=store,
             now_ns=lambda: self.now_ns,
             nudge=lambda: None,
-            limits=Limits(),
             pace=Pace(batch_s=0.01, lag_bytes=lag_bytes),
             supervisor=Supervisor(patient=True),
         )

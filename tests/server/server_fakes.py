@@ -13,22 +13,28 @@ import httpx
 import msgspec
 import uvicorn
 
+from watchpost.ingest.published_prices import PriceTable
 from watchpost.ingest.request import Accepted, OtlpRequest
 from watchpost.model.flag import Flag, flag_id
 from watchpost.model.session import Summary, Totals, session_key
 from watchpost.model.step import Reading
-from watchpost.model.telemetry import LogLine
+from watchpost.model.telemetry import LogLine, MetricPoint, MetricType, Temporality
+from watchpost.query.metrics import PointFilter, StreamFilter
 from watchpost.query.sessions import SessionFilter
 from watchpost.server.app import ServerSettings, create_app
 from watchpost.server.health import HealthNumbers
-from watchpost.store.contracts import LedgerStep, StepRow
+from watchpost.server.unpriced import UnpricedCalls
+from watchpost.store.contracts import LedgerStep, MetricStream, StepRow, StoredMetric, UnpricedModel
 
 START_NS = 1_780_000_000_123_456_000
 """2026-05-28 20:26:40.123456 UTC."""
 
 
+PRICES = PriceTable("published prices", "1.2.3", "2026-01-31")
+
+
 class Shelf:
-    """SessionReader, FlagReader and LogReader over lists."""
+    """SessionReader, FlagReader, LogReader, UnpricedReader and MetricReader over lists."""
 
     def __init__(self) -> None:
         self.summaries: list[Summary] = []
@@ -36,6 +42,8 @@ class Shelf:
         self.spans: dict[tuple[str, bytes, bytes], Reading] = {}
         self.raised: list[Flag] = []
         self.lines: list[tuple[str, LogLine]] = []
+        self.metrics: list[StoredMetric] = []
+        self.unpriced_models: list[UnpricedModel] = []
 
     def sessions(self, wanted: SessionFilter) -> list[Summary]:
         rows = [s for s in self.summaries if not s.moved_to]
@@ -60,6 +68,31 @@ class Shelf:
     def logs(self, project: str, trace_id: bytes, span_id: bytes, limit: int) -> list[LogLine]:
         lines = [x for p, x in self.lines if (p, x.trace_id, x.span_id) == (project, trace_id, span_id)]
         return sorted(lines, key=lambda line: line.time_ns)[:limit]
+
+    def unpriced(self, project: str, since_ns: int, limit: int) -> list[UnpricedModel]:
+        rows = [m for m in self.unpriced_models if project in ("", m.project) and m.last_ns >= since_ns]
+        return sorted(rows, key=lambda m: -m.calls)[:limit]
+
+    def streams(self, wanted: StreamFilter) -> list[MetricStream]:
+        grouped: dict[tuple[str, str, str, MetricType, Temporality, bool], list[StoredMetric]] = {}
+        for one in self.metrics:
+            p = one.point
+            key = (p.name, one.project, p.unit, p.type, p.temporality, p.monotonic)
+            if wanted.project in ("", one.project) and (
+                wanted.after is None or key > msgspec.structs.astuple(wanted.after)
+            ):
+                grouped.setdefault(key, []).append(one)
+        return [
+            MetricStream(key[1], key[0], *key[2:], len(found), max(one.received_ns for one in found))
+            for key, found in sorted(grouped.items())
+        ][: wanted.limit]
+
+    def points(self, wanted: PointFilter) -> list[StoredMetric]:
+        found = [m for m in self.metrics if m.point.name == wanted.name and wanted.project in ("", m.project)]
+        found.sort(key=lambda m: (m.point.time_ns, m.id), reverse=True)
+        if wanted.before is not None:
+            found = [m for m in found if (m.point.time_ns, m.id) < wanted.before]
+        return found[: wanted.limit]
 
     def flags(self, sessions: Sequence[tuple[str, str]]) -> list[Flag]:
         return sorted((f for f in self.raised if (f.project, f.session_id) in sessions), key=lambda f: f.at_ns)
@@ -131,6 +164,13 @@ class Shelf:
         self.spans[session.project, step.trace_id, step.span_id] = msgspec.structs.replace(reading, **given)
         return step
 
+    def add_point(self, point: MetricPoint, project: str = "default") -> StoredMetric:
+        """A point received one second after the one added before, from a service called shop."""
+        received_ns = START_NS + len(self.metrics) * 10**9
+        identity = (len(self.metrics) + 1).to_bytes(16, "big")
+        self.metrics.append(StoredMetric(identity, project, received_ns, {"service.name": "shop"}, "a.scope", point))
+        return self.metrics[-1]
+
     def add_flag(self, session: Summary, step: LedgerStep, **fields: object) -> Flag:
         """A confirmed loop flag at a step."""
         flag = Flag(
@@ -196,6 +236,8 @@ class House:
             sessions=self.shelf,
             flags=self.shelf,
             logs=self.shelf,
+            points=self.shelf,
+            unpriced=UnpricedCalls(self.shelf, lambda: PRICES),
             health=self.pulse,
             settings=settings or ServerSettings(),
         )

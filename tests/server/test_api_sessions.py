@@ -20,7 +20,7 @@ SESSION = [
 ]  # fmt: skip
 TOTALS = [
     "steps", "llm_calls", "tool_calls", "tool_errors", "input_tokens", "output_tokens", "cached_tokens",
-    "reasoning_tokens", "cost_usd",
+    "reasoning_tokens", "cost_usd", "retries", "unseen_tool_calls", "estimated",
 ]  # fmt: skip
 STEP = [
     "step_id", "trace_id", "parent_id", "number", "kind", "name", "agent", "model", "tool", "status", "error_type",
@@ -192,7 +192,9 @@ def test_a_step_shows_what_its_span_carried_by_its_own_names() -> None:
         ("shop", LogLine(START_NS, 9, step.trace_id, step.span_id, "", "of another project", {})),
     ]
     answer = house.get(f"/api/sessions/{session.key}/steps/{step.span_id.hex()}").json()
-    assert list(answer) == [*STEP, "input", "output", "attributes", "span", "logs"]
+    assert list(answer) == [
+        *STEP, "error", "error_handling", "input", "input_form", "output", "output_form", "reported", "attributes", "span", "logs",
+    ]  # fmt: skip
     assert (answer["input"], answer["output"]) == ('{"id": 7}', "found")
     assert answer["attributes"] == {"temperature": 0.2, "tool.parameters": '{"id": 7}', "tool.name": "lookup_order"}
     assert answer["span"] == {"resource": {"service.name": "shop"}, "status_message": "late"}
@@ -305,10 +307,13 @@ def test_the_description_names_every_field_that_is_answered() -> None:
     references = [part.split('"')[0] for part in json.dumps(described).split("#/components/schemas/")[1:]]
     assert set(references) <= set(schemas)
     assert set(described["paths"]) == {
+        "/api/received-metrics",
+        "/api/received-metrics/{name}",
         "/api/sessions",
         "/api/sessions/{key}",
         "/api/sessions/{key}/steps",
         "/api/sessions/{key}/steps/{step_id}",
+        "/api/unpriced-models",
     }
     assert house.get("/docs").status_code == house.get("/redoc").status_code == 404
 

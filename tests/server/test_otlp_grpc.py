@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import grpc
 import httpx
@@ -12,6 +13,8 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ships no types
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
@@ -19,6 +22,8 @@ from server_fakes import House, served
 
 from watchpost.ingest.request import Accepted, OverloadedError, RefusedError
 from watchpost.server.app import ServerSettings
+
+METRICS = (Path(__file__).parents[1] / "fixtures" / "strands.metrics.pb").read_bytes()
 
 
 def request(name: str = "step") -> ExportTraceServiceRequest:
@@ -33,6 +38,7 @@ class Client:
         self.channel = channel
         self.traces = TraceServiceStub(channel).Export  # type: ignore[no-untyped-call]  # generated code comes without types
         self.logs = LogsServiceStub(channel).Export  # type: ignore[no-untyped-call]  # generated code comes without types
+        self.metrics = MetricsServiceStub(channel).Export  # type: ignore[no-untyped-call]  # generated code comes without types
 
 
 @contextmanager
@@ -46,14 +52,17 @@ def line(house: House) -> Iterator[Client]:
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
 def test_an_export_reaches_the_door_as_bytes(compression: grpc.Compression) -> None:
     house = House(ServerSettings(grpc_port=0))
+    metrics = ExportMetricsServiceRequest.FromString(METRICS)
     with line(house) as client:
         metadata = (("x-watchpost-project", "shop"),)
         client.traces(request("a" * 5000), compression=compression, metadata=metadata)
         client.logs(ExportLogsServiceRequest())
-    traces, logs = house.door.taken
+        client.metrics(metrics, compression=compression, metadata=metadata)
+    traces, logs, points = house.door.taken
     assert (traces.signal, traces.project, traces.content_encoding) == ("traces", "shop", "")
     assert traces.body == request("a" * 5000).SerializeToString()
     assert (logs.signal, logs.project, logs.body) == ("logs", "", b"")
+    assert (points.signal, points.project, points.body) == ("metrics", "shop", metrics.SerializeToString())
 
 
 def test_a_partial_success_says_how_many_and_why() -> None:
@@ -61,7 +70,9 @@ def test_a_partial_success_says_how_many_and_why() -> None:
     house.door.answer = Accepted(1, ("span_id: has 7 bytes",))
     with line(house) as client:
         partial = client.traces(request()).partial_success
+        points = client.metrics(ExportMetricsServiceRequest()).partial_success
     assert (partial.rejected_spans, partial.error_message) == (1, "span_id: has 7 bytes")
+    assert (points.rejected_data_points, points.error_message) == (1, "span_id: has 7 bytes")
 
 
 def test_overload_is_resource_exhausted_with_the_time_to_wait() -> None:
@@ -104,7 +115,7 @@ def test_a_message_over_the_limit_never_reaches_the_door(compression: grpc.Compr
 
 def test_another_service_is_unimplemented() -> None:
     with line(House(ServerSettings(grpc_port=0))) as client, pytest.raises(grpc.RpcError) as caught:
-        client.channel.unary_unary("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export")(b"")
+        client.channel.unary_unary("/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export")(b"")
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

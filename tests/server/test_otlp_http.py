@@ -11,13 +11,14 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo  # type: ignore[import-untyped]  # ships no types
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ships no types
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from server_fakes import House, served
 
 from watchpost.ingest.request import Accepted, OverloadedError, RefusedError
 from watchpost.server.app import ServerSettings
 
-PATHS = ("/v1/traces", "/v1/logs")
+PATHS = ("/v1/traces", "/v1/logs", "/v1/metrics")
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -48,6 +49,9 @@ def test_a_partial_success_says_how_many_and_why_in_protobuf() -> None:
     assert traces.partial_success.error_message == "span_id: has 7 bytes; end before start"
     logs = ExportLogsServiceResponse.FromString(house.post("/v1/logs").content)
     assert logs.partial_success.rejected_log_records == 300
+    metrics = ExportMetricsServiceResponse.FromString(house.post("/v1/metrics").content)
+    assert metrics.partial_success.rejected_data_points == 300
+    assert metrics.partial_success.error_message == traces.partial_success.error_message
 
 
 def test_a_partial_success_says_how_many_and_why_in_json() -> None:
@@ -57,6 +61,8 @@ def test_a_partial_success_says_how_many_and_why_in_json() -> None:
     assert traces == {"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too many attributes"}}
     logs = house.post("/v1/logs", b"{}", content_type="application/json").json()
     assert logs["partialSuccess"]["rejectedLogRecords"] == "2"
+    metrics = house.post("/v1/metrics", b"{}", content_type="application/json").json()
+    assert metrics["partialSuccess"]["rejectedDataPoints"] == "2"
 
 
 def test_a_refusal_is_a_status_that_names_the_field() -> None:

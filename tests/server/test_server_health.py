@@ -36,6 +36,8 @@ def test_the_numbers_of_the_flow_are_exposed() -> None:
     house.pulse.now = HealthNumbers(
         accepted_spans=7,
         rejected_spans=2,
+        accepted_points=40,
+        rejected_points=5,
         log_bytes=8192,
         log_lag_bytes=4096,
         batches_applied=3,
@@ -52,6 +54,8 @@ def test_the_numbers_of_the_flow_are_exposed() -> None:
     found = samples(answer.text)
     assert found["watchpost_items_total", ("accepted", "span")] == 7
     assert found["watchpost_items_total", ("rejected", "span")] == 2
+    assert found["watchpost_items_total", ("accepted", "point")] == 40
+    assert found["watchpost_items_total", ("rejected", "point")] == 5
     assert found["watchpost_log_bytes", ()] == 8192
     assert found["watchpost_log_lag_bytes", ()] == 4096
     assert found["watchpost_batches_applied_total", ()] == 3

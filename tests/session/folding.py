@@ -54,7 +54,7 @@ class Fold:
         at_ns = DAY_NS + int(at_s * SECOND)
         self._revision += 1
         reader = Reader(parcel, at_ns, self._revision)
-        readings = [reader.read(span) for span in parcel.spans]
+        readings = [reading for reading, _ in reader.readings()]
         restore(self._sessions, readings, (), NothingStored(), 0)
         for reading in readings:
             self._sessions.add(reading)

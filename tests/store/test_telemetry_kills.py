@@ -45,6 +45,7 @@ def test_rewriting_after_kills_gives_the_exact_content(tmp_path: Path) -> None:
             "ledger": 2 * count,
             "sessions": count,
             "logs": 5 * count,
+            "metrics": 0,
         },
         "spans": [SPANS] * count,
         "members": count,

@@ -7,14 +7,19 @@ import threading
 from pathlib import Path
 
 import clickhouse_connect
+import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from watchpost.model.step import Reading
-from watchpost.store.contracts import TelemetryBatch
+from watchpost.model.telemetry import MetricPoint
+from watchpost.query.metrics import PointFilter
+from watchpost.store.contracts import StoredMetric, TelemetryBatch
 from watchpost.store.engines.clickhouse import ClickHouse
+from watchpost.store.engines.clickhouse_schema import MIGRATIONS
 from watchpost.store.versions import StoreNewerError
 
+NEWEST = len(MIGRATIONS)
 _NAMES = (f"schema_{n}" for n in itertools.count())
 
 
@@ -30,7 +35,8 @@ def test_a_store_can_be_opened_again(database: tuple[str, Client], tmp_path: Pat
     dsn, client = database
     for _ in range(2):
         ClickHouse.open(dsn, tmp_path, "0.1.0").close()
-    assert client.query("SELECT version, program FROM schema_version").result_rows == [(1, "0.1.0")]
+    versions = client.query("SELECT version, program FROM schema_version ORDER BY version").result_rows
+    assert versions == [(version, "0.1.0") for version in range(1, NEWEST + 1)]
 
 
 def test_a_schema_made_half_is_completed(database: tuple[str, Client], tmp_path: Path) -> None:
@@ -43,11 +49,45 @@ def test_a_schema_made_half_is_completed(database: tuple[str, Client], tmp_path:
     store.close()
 
 
+def test_a_store_from_before_metrics_were_kept_takes_them(database: tuple[str, Client], tmp_path: Path) -> None:
+    dsn, client = database
+    store = ClickHouse.open(dsn, tmp_path, "0.1.0")
+    span = Reading("p", bytes(16), bytes(8), b"", 1, 0, 0, 0, "tool", "", "ok")
+    store.write(TelemetryBatch(1, readings=[span]))
+    store.close()
+    client.command("DROP TABLE metrics")
+    client.command("ALTER TABLE schema_version DELETE WHERE version >= 2", settings={"mutations_sync": 2})
+    store = ClickHouse.open(dsn, tmp_path, "0.2.0")
+    point = MetricPoint("tokens", "", "sum", "delta", True, {}, 0, 1, 5)  # noqa: FBT003 - OTLP's isMonotonic
+    metric = StoredMetric(b"i" * 16, "p", 0, {}, "", point)
+    store.write(TelemetryBatch(2, metrics=[metric]))
+    assert store.points(PointFilter("tokens")) == [metric]
+    assert store.reading("p", bytes(16), bytes(8)) is not None
+    store.close()
+    versions = client.query("SELECT version, program FROM schema_version ORDER BY version").result_rows
+    assert versions == [(1, "0.1.0"), *((version, "0.2.0") for version in range(2, NEWEST + 1))]
+
+
+def test_texts_stored_in_columns_of_their_own_are_read_as_ever(database: tuple[str, Client], tmp_path: Path) -> None:
+    dsn, client = database
+    store = ClickHouse.open(dsn, tmp_path, "0.1.0")
+    older = Reading("p", bytes(16), b"older...", b"", 1, 0, 0, 0, "tool", "", "ok", input="asked", output="told")
+    newer = msgspec.structs.replace(older, span_id=b"newer...")
+    client.command(
+        "INSERT INTO spans (project, span_id, ver, kind, status, input, output, rest) VALUES ('p', 'older...', 1, 'tool', 'ok', 'asked', 'told', '{}')"
+    )
+    store.write(TelemetryBatch(1, readings=[newer]))
+    assert [store.reading("p", bytes(16), span_id) for span_id in (b"older...", b"newer...")] == [older, newer]
+    found = store.readings([("p", bytes(16))], 1)
+    assert sorted(found, key=lambda reading: reading.span_id) == [newer, older]
+    store.close()
+
+
 def test_a_store_of_a_newer_program_is_refused(database: tuple[str, Client], tmp_path: Path) -> None:
     dsn, client = database
     ClickHouse.open(dsn, tmp_path, "0.1.0").close()
-    client.command("INSERT INTO schema_version VALUES (7, '0.9.0')")
-    with pytest.raises(StoreNewerError, match=r"version 7.*watchpost 0\.1\.0.*up to 1"):
+    client.command(f"INSERT INTO schema_version VALUES ({NEWEST + 1}, '0.9.0')")  # noqa: S608 - a number of our own
+    with pytest.raises(StoreNewerError, match=rf"version {NEWEST + 1}.*watchpost 0\.1\.0.*up to {NEWEST}"):
         ClickHouse.open(dsn, tmp_path, "0.1.0")
 
 

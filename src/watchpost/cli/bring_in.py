@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import httpx
+import msgspec
 import typer
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from watchpost.cli.exits import CommandError
@@ -20,19 +22,28 @@ from watchpost.cli.options import Data, Server
 from watchpost.cli.printable import printable
 from watchpost.cli.remote import connect
 from watchpost.ingest import recordings
-from watchpost.ingest.request import Accepted, OtlpRequest, OverloadedError, RefusedError
+from watchpost.ingest.request import PATHS, Accepted, OtlpRequest, OverloadedError, RefusedError, Signal
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings, read_settings
 from watchpost.runtime.wiring import Watchpost, assemble, open_stores
 from watchpost.store.folder import FolderHeldError
 
 _NS = 10**9
+_Answer = ExportTraceServiceResponse | ExportLogsServiceResponse | ExportMetricsServiceResponse
 CAUGHT_UP_EVERY = 16
 TIMEOUT_S = 60.0
 
+_ANSWERS: Mapping[Signal, tuple[type[_Answer], str]] = {
+    "traces": (ExportTraceServiceResponse, "rejected_spans"),
+    "logs": (ExportLogsServiceResponse, "rejected_log_records"),
+    "metrics": (ExportMetricsServiceResponse, "rejected_data_points"),
+}
+
 
 def import_recordings(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders: OTLP, span JSON, session JSONL.", exists=True)],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files or folders: OTLP, span JSON, session JSONL, Agents SDK.", exists=True)
+    ],
     data: Data = None,
     server: Server = "",
 ) -> None:
@@ -47,7 +58,9 @@ def import_recordings(
             if not error.holder.address:
                 raise
             tally = _send(paths, error.holder.address)
-    sys.stdout.write(f"{tally.requests} requests imported, {tally.rejected} spans or log lines left out\n")
+    sys.stdout.write(
+        f"{tally.requests} requests imported, {tally.rejected} spans, log lines or metric points left out\n"
+    )
 
 
 class _Tally:
@@ -113,13 +126,16 @@ def _send(paths: list[Path], server: str) -> _Tally:
 
 
 def _accepted(request: OtlpRequest, response: httpx.Response) -> Accepted:
-    answer = ExportTraceServiceResponse() if request.signal == "traces" else ExportLogsServiceResponse()
+    if request.signal == "agents_sdk":
+        return msgspec.json.decode(response.content, type=Accepted)
+    kind, field = _ANSWERS[request.signal]
+    answer = kind()
     if "json" in response.headers.get("content-type", ""):
         json_format.Parse(response.content, answer)
     else:
         answer.ParseFromString(response.content)
     partial = answer.partial_success
-    rejected = partial.rejected_spans if request.signal == "traces" else partial.rejected_log_records
+    rejected: int = getattr(partial, field)
     return Accepted(rejected, (partial.error_message,) if partial.error_message else ())
 
 
@@ -130,7 +146,7 @@ def _post(client: httpx.Client, request: OtlpRequest) -> httpx.Response:
         headers["content-encoding"] = request.content_encoding
     while True:
         try:
-            response = client.post(f"/v1/{request.signal}", content=request.body, headers=headers)
+            response = client.post(PATHS[request.signal], content=request.body, headers=headers)
         except httpx.HTTPError as error:
             raise CommandError(f"{client.base_url} does not answer: {error}") from error
         if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or "retry-after" not in response.headers:

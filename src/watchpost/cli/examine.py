@@ -12,15 +12,23 @@ import msgspec
 
 from watchpost.cli.exits import KNOWN, CommandError
 from watchpost.cli.options import Data, Json
+from watchpost.cli.printable import printable
+from watchpost.ingest.published_prices import price_table
+from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings, read_settings
 from watchpost.runtime.wiring import Watchpost, assemble, open_stores
+from watchpost.server.answers import moment
 from watchpost.server.safety import refuse_address
 from watchpost.server.serving import AddressError, listening
+from watchpost.server.unpriced import UnpricedAnswer, UnpricedCalls
 from watchpost.store.folder import FolderHeldError
 
 _GIB = 1 << 30
 LITTLE_ROOM = 2 * _GIB
 """Free space below which a data folder is reported: about a day of 100 spans a second."""
+
+UNPRICED_SHOWN = 20
+"""Models without a price that are named, those with the most calls."""
 
 CHECKED: tuple[type[Exception], ...] = (*KNOWN, AddressError)
 
@@ -66,13 +74,45 @@ def _examine(data: Path | None) -> list[Check]:
             sizes = stores.telemetry.sizes()
             rows = ", ".join(f"{size.rows} {size.table}" for size in sizes)
             checks.append(Check("data folder", ok=True, detail=f"{settings.data}: {rows or 'empty'}"))
+            unpriced = UnpricedCalls(stores.telemetry, lambda: price_table(now_ns()))
+            look("prices", lambda: _prices(unpriced.answer("", _week_ago(), UNPRICED_SHOWN)))
         look("ports", lambda: _ports(settings))
     except FolderHeldError as held:
         holder = held
         look("server", lambda: _server(holder))
+        if address := holder.holder.address:
+            look("prices", lambda: _prices(_ask_unpriced(address)))
     except KNOWN as error:
         checks.append(Check("data folder", ok=False, detail=str(error)))
     return checks
+
+
+def _week_ago() -> str:
+    return str(moment(now_ns() - 7 * 86_400 * 10**9))
+
+
+def _ask_unpriced(address: str) -> UnpricedAnswer:
+    query = {"since": _week_ago(), "limit": str(UNPRICED_SHOWN)}
+    try:
+        answer = httpx.get(f"{address}/api/unpriced-models", params=query, timeout=30, trust_env=False)
+        return msgspec.json.decode(answer.raise_for_status().content, type=UnpricedAnswer)
+    except (httpx.HTTPError, msgspec.DecodeError) as failure:
+        raise CommandError(f"{address} does not say which models have no price: {failure}") from failure
+
+
+def _prices(answer: UnpricedAnswer) -> str:
+    """The prices in use and, by model, the calls of the last week that have none."""
+    table = answer.prices
+    lines = [f"{table.name} {table.version}, newest price of {table.newest or 'an unknown day'}"]
+    if answer.models:
+        lines.append("calls of the last 7 days without a price, which no cost includes:")
+    for model in answer.models:
+        where = ", ".join(part for part in (model.provider, model.service) if part)
+        name = printable(f"{model.model or 'no model'}{f' ({where})' if where else ''}")
+        lines.append(f"  {model.calls} of {name}: {model.reason}, last {model.last_seen or 'at an unknown time'}")
+    if answer.more:
+        lines.append("  and others, see /api/unpriced-models")
+    return "\n      ".join(lines)
 
 
 def _address(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""Recorded spans and log records become OTLP requests of a size that the door takes."""
+"""Recorded spans, log records and metrics become OTLP requests of a size that the door takes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ MAX_ITEM_BYTES = 12 * 1024 * 1024
 _JSON_NAMES = {
     "traces": ("resourceSpans", "scopeSpans", "spans"),
     "logs": ("resourceLogs", "scopeLogs", "logRecords"),
+    "metrics": ("resourceMetrics", "scopeMetrics", "metrics"),
 }
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One encoded span or log record with the encoded resource and scope it belongs to, in OTLP's JSON or protobuf."""
+    """One encoded span, log record or metric with the encoded resource and scope it belongs to, in OTLP's JSON or protobuf."""
 
     signal: Signal
     media: str
@@ -80,6 +81,8 @@ def _request(items: list[Item]) -> OtlpRequest:
 
 
 def _json_body(items: list[Item]) -> bytes:
+    if items[0].signal == "agents_sdk":
+        return msgspec.json.encode({"data": [msgspec.Raw(item.body) for item in items]})
     groups, scopes, members = _JSON_NAMES[items[0].signal]
     scope = {"scope": msgspec.Raw(items[0].scope), members: [msgspec.Raw(item.body) for item in items]}
     return msgspec.json.encode({groups: [{"resource": msgspec.Raw(items[0].resource), scopes: [scope]}]})

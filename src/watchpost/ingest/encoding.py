@@ -1,9 +1,10 @@
-"""Content encodings of request bodies, undone without ever making more than a given number of bytes of them."""
+"""Content encodings of request bodies, undone without ever making more than a given number of bytes of them, and JSON."""
 
 from __future__ import annotations
 
 import zlib
 
+import msgspec
 from backports import zstd
 
 from watchpost.ingest.request import RefusedError
@@ -85,3 +86,14 @@ def _too_many() -> RefusedError:
 
 def _too_large(limit: int) -> RefusedError:
     return RefusedError(413, f"the body decompresses to more than {limit} bytes", "body")
+
+
+def json_value(body: bytes) -> object:
+    """The JSON value that a body is; `RefusedError` 400 where it is none."""
+    try:
+        value: object = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RefusedError(400, f"the body is no JSON: {error}", "body") from error
+    except RecursionError as error:
+        raise RefusedError(400, "the body nests too deep", "body") from error
+    return value

@@ -21,7 +21,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class InvalidItemError(ValueError):
-    """One span or log record that cannot be kept; the message names the field and what is wrong with it."""
+    """One span, log record or metric point that cannot be kept; the message names the field and what is wrong with it."""
 
 
 class Tally:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 from google.protobuf.message import DecodeError
 
-from watchpost.ingest import otlp_json, wire
+from watchpost.ingest import agents_sdk, metrics, otlp_json, wire
 from watchpost.ingest.encoding import decompress
 from watchpost.ingest.items import MAX_NS, InvalidItemError, Limits, Tally, checked, checked_line
-from watchpost.ingest.request import OtlpRequest, RefusedError
+from watchpost.ingest.request import OtlpRequest, RefusedError, Signal
 from watchpost.model.telemetry import Attributes, Event, Link, LogLine, Parcel, Span
 
 PROJECT_ATTRIBUTE = "watchpost.project"
 DEFAULT_PROJECT = "default"
+
+_ITEMS: Mapping[Signal, str] = {"traces": "resource_spans", "logs": "resource_logs", "metrics": "resource_metrics"}
 
 
 class Decoded(msgspec.Struct, frozen=True):
@@ -28,23 +30,32 @@ class Decoded(msgspec.Struct, frozen=True):
 
 def decode(request: OtlpRequest, limits: Limits) -> Decoded:
     """Read a request whole, or raise `RefusedError` naming what is wrong with all of it."""
-    if len(request.body) > limits.body_bytes:
-        raise RefusedError(413, f"the body has {len(request.body)} bytes; at most {limits.body_bytes} are read", "body")
+    check_size(request, limits)
     body = decompress(request.body, request.content_encoding, limits.decompressed_bytes)
     tally = Tally(limits)
     media = request.content_type.partition(";")[0].strip().lower()
-    match media:
-        case "application/x-protobuf" | "":
+    match request.signal, media:
+        case "agents_sdk", "application/json":
+            parcels = agents_sdk.parcels(body, tally)
+        case "agents_sdk", _:
+            raise RefusedError(415, f"{media or 'nothing'} is not application/json", "content-type")
+        case _, "application/x-protobuf" | "":
             parcels = _protobuf(request, body, tally)
-        case "application/json":
+        case _, "application/json":
             parcels = otlp_json.parcels(request.signal, body, tally)
         case _:
             raise RefusedError(415, f"{media} is neither application/x-protobuf nor application/json", "content-type")
     return Decoded(tuple(_with_project(p, request.project) for p in parcels), tally.rejected, tally.reasons)
 
 
+def check_size(request: OtlpRequest, limits: Limits) -> None:
+    """Raise `RefusedError` for a body of which nothing need be read to know that it is too large."""
+    if len(request.body) > limits.body_bytes:
+        raise RefusedError(413, f"the body has {len(request.body)} bytes; at most {limits.body_bytes} are read", "body")
+
+
 def _protobuf(request: OtlpRequest, body: bytes, tally: Tally) -> list[Parcel]:
-    items = "resource_spans" if request.signal == "traces" else "resource_logs"
+    items = _ITEMS[request.signal]
     try:
         wire_resources = wire.request(body).resources
         _few(len(wire_resources), tally, items)
@@ -52,6 +63,8 @@ def _protobuf(request: OtlpRequest, body: bytes, tally: Tally) -> list[Parcel]:
         _few(sum(len(r.scopes) for r in resources), tally, items)
         groups = [(r.resource, [wire.scope_items(s) for s in r.scopes]) for r in resources]
         _few(sum(len(s.items) for _, scopes in groups for s in scopes), tally, items)
+        if request.signal == "metrics":
+            _few(sum(metrics.size(m) for _, scopes in groups for s in scopes for m in s.items), tally, items)
         return [
             _parcel(request, wire.attributes(wire.resource(resource).attributes), scope, tally)
             for resource, scopes in groups
@@ -74,6 +87,8 @@ def _parcel(request: OtlpRequest, resource: Attributes, scope: wire.WireScopeIte
     if request.signal == "traces":
         spans = _items(scope.items, "span", _span, tally)
         return Parcel("", resource, name, spans=tuple(spans))
+    if request.signal == "metrics":
+        return Parcel("", resource, name, metrics=tuple(metrics.points(scope.items, tally)))
     return Parcel("", resource, name, logs=tuple(_items(scope.items, "log_record", _log_line, tally)))
 
 

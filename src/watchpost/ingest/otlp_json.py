@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-import msgspec
-
+from watchpost.ingest import metrics_json
+from watchpost.ingest.encoding import json_value
 from watchpost.ingest.items import MAX_NS, InvalidItemError, Tally, checked, checked_line
+from watchpost.ingest.json_members import any_value, array, attributes, count, enum, identifier, mapping, member, text
 from watchpost.ingest.request import RefusedError, Signal
-from watchpost.ingest.wire import MAX_DEPTH
 from watchpost.model.telemetry import Attributes, Event, Link, LogLine, Parcel, Span
 
 _Item = TypeVar("_Item")
+
+_NAMES: Mapping[Signal, tuple[str, str, str]] = {
+    "traces": ("resourceSpans", "scopeSpans", "spans"),
+    "logs": ("resourceLogs", "scopeLogs", "logRecords"),
+    "metrics": ("resourceMetrics", "scopeMetrics", "metrics"),
+}
 
 _STATUS = {"STATUS_CODE_UNSET": 0, "STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": 2}
 _KIND = {
@@ -28,25 +33,19 @@ _KIND = {
 
 def parcels(signal: Signal, body: bytes, tally: Tally) -> list[Parcel]:
     """Read a JSON export request, or raise `RefusedError` naming the field at which it stops being one."""
+    request = json_value(body)
+    groups, scopes, items = _NAMES[signal]
     try:
-        request: object = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RefusedError(400, f"the body is no JSON: {error}", "body") from error
-    except RecursionError as error:
-        raise RefusedError(400, "the body nests too deep", "body") from error
-    groups, scopes, items = (
-        ("resourceSpans", "scopeSpans", "spans") if signal == "traces" else ("resourceLogs", "scopeLogs", "logRecords")
-    )
-    try:
-        _few(sum(len(_list(group, scopes)) for group in _list(request, groups)), tally, items)
+        _few(sum(len(array(group, scopes)) for group in array(request, groups)), tally, items)
         found = [
-            (_object(_member(group, "resource")), _object(_member(scope, "scope")), _list(scope, items))
-            for group in _list(request, groups)
-            for scope in _list(group, scopes)
+            (mapping(member(group, "resource")), mapping(member(scope, "scope")), array(scope, items))
+            for group in array(request, groups)
+            for scope in array(group, scopes)
         ]
-        _few(sum(len(listed) for _, _, listed in found), tally, items)
+        size = metrics_json.size if signal == "metrics" else lambda _: 1
+        _few(sum(sum(map(size, listed)) for _, _, listed in found), tally, items)
         return [
-            _parcel(signal, _attributes(resource), _text(scope, "name"), listed, tally)
+            _parcel(signal, attributes(resource), text(scope, "name"), listed, tally)
             for resource, scope, listed in found
         ]
     except InvalidItemError as error:
@@ -61,6 +60,8 @@ def _few(count: int, tally: Tally, field: str) -> None:
 def _parcel(signal: Signal, resource: Attributes, scope: str, items: list[object], tally: Tally) -> Parcel:
     if signal == "traces":
         return Parcel("", resource, scope, spans=tuple(_kept(items, "spans", _span, tally)))
+    if signal == "metrics":
+        return Parcel("", resource, scope, metrics=tuple(metrics_json.points(items, tally)))
     return Parcel("", resource, scope, logs=tuple(_kept(items, "logRecords", _log_line, tally)))
 
 
@@ -68,34 +69,37 @@ def _kept(items: list[object], noun: str, read: Callable[[dict[str, object]], _I
     kept: list[_Item] = []
     for place, item in enumerate(items):
         try:
-            if len(_list(item, "attributes")) > tally.limits.attributes:
+            if len(array(item, "attributes")) > tally.limits.attributes:
                 tally.reject(f"{noun}[{place}]", f"attributes: more than {tally.limits.attributes}")
             else:
-                kept.append(read(_object(item)))
+                kept.append(read(mapping(item)))
         except InvalidItemError as error:
             tally.reject(f"{noun}[{place}]", str(error))
     return kept
 
 
 def _span(s: dict[str, object]) -> Span:
-    status = _object(s.get("status"))
+    status = mapping(s.get("status"))
     return checked(
         Span(
-            _hex(s, "traceId"),
-            _hex(s, "spanId"),
-            _hex(s, "parentSpanId"),
-            _text(s, "name"),
-            _time(s, "startTimeUnixNano"),
-            _time(s, "endTimeUnixNano"),
-            _enum(s, "kind", _KIND),
-            _enum(status, "code", _STATUS),
-            _text(status, "message"),
-            _attributes(s),
+            identifier(s, "traceId"),
+            identifier(s, "spanId"),
+            identifier(s, "parentSpanId"),
+            text(s, "name"),
+            count(s, "startTimeUnixNano"),
+            count(s, "endTimeUnixNano"),
+            enum(s, "kind", _KIND),
+            enum(status, "code", _STATUS),
+            text(status, "message"),
+            attributes(s),
             tuple(
-                Event(min(_time(e, "timeUnixNano"), MAX_NS), _text(e, "name"), _attributes(e))
-                for e in map(_object, _list(s, "events"))
+                Event(min(count(e, "timeUnixNano"), MAX_NS), text(e, "name"), attributes(e))
+                for e in map(mapping, array(s, "events"))
             ),
-            tuple(Link(_hex(k, "traceId"), _hex(k, "spanId"), _attributes(k)) for k in map(_object, _list(s, "links"))),
+            tuple(
+                Link(identifier(k, "traceId"), identifier(k, "spanId"), attributes(k))
+                for k in map(mapping, array(s, "links"))
+            ),
         )
     )
 
@@ -103,141 +107,12 @@ def _span(s: dict[str, object]) -> Span:
 def _log_line(r: dict[str, object]) -> LogLine:
     return checked_line(
         LogLine(
-            _time(r, "timeUnixNano") or _time(r, "observedTimeUnixNano"),
-            _enum(r, "severityNumber", {}),
-            _hex(r, "traceId"),
-            _hex(r, "spanId"),
-            _text(r, "eventName"),
-            _value(r.get("body"), 0),
-            _attributes(r),
+            count(r, "timeUnixNano") or count(r, "observedTimeUnixNano"),
+            enum(r, "severityNumber", {}),
+            identifier(r, "traceId"),
+            identifier(r, "spanId"),
+            text(r, "eventName"),
+            any_value(r.get("body"), 0),
+            attributes(r),
         )
     )
-
-
-def _attributes(holder: dict[str, object]) -> Attributes:
-    return _pairs(_list(holder, "attributes"), 0)
-
-
-def _pairs(listed: list[object], depth: int) -> Attributes:
-    return {_text(pair, "key"): _value(pair.get("value"), depth) for pair in map(_object, listed)}
-
-
-def _value(value: object, depth: int) -> object:  # noqa: PLR0911 - one return per variant
-    """The JSON value of an AnyValue object; unknown variants read as None, as an unknown protobuf field would."""
-    if depth > MAX_DEPTH:
-        raise InvalidItemError(f"attributes: values may nest {MAX_DEPTH} deep")
-    holder = _object(value)
-    for variant, content in holder.items():
-        match variant:
-            case "stringValue":
-                return _text(holder, variant)
-            case "boolValue":
-                return _boolean(content)
-            case "doubleValue":
-                return _double(content)
-            case "intValue":
-                return _integer(holder, variant)
-            case "arrayValue":
-                return [_value(item, depth + 1) for item in _list(content, "values")]
-            case "kvlistValue":
-                return _pairs(_list(content, "values"), depth + 1)
-            case "bytesValue":
-                return _base64(holder, variant)
-            case _:
-                continue
-    return None
-
-
-def _object(value: object) -> dict[str, object]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidItemError(f"{type(value).__name__}: found where an object is expected")
-    return value
-
-
-def _member(holder: object, name: str) -> object:
-    return _object(holder).get(name)
-
-
-def _list(holder: object, name: str) -> list[object]:
-    value = _member(holder, name)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise InvalidItemError(f"{name}: must be an array")
-    return value
-
-
-def _text(holder: dict[str, object], name: str) -> str:
-    value = holder.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise InvalidItemError(f"{name}: must be text")
-    return value
-
-
-def _integer(holder: dict[str, object], name: str) -> int:
-    value = holder.get(name)
-    if value is None:
-        return 0
-    if isinstance(value, str) and len(value) <= 20:
-        try:
-            value = int(value)
-        except ValueError as error:
-            raise InvalidItemError(f"{name}: must be an integer") from error
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidItemError(f"{name}: must be an integer")
-    if not -(2**63) <= value < 2**64:
-        raise InvalidItemError(f"{name}: must fit 64 bits")
-    return value
-
-
-def _time(holder: dict[str, object], name: str) -> int:
-    value = _integer(holder, name)
-    if value < 0:
-        raise InvalidItemError(f"{name}: must not be negative")
-    return value
-
-
-def _boolean(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidItemError("boolValue: must be true or false")
-    return value
-
-
-def _double(value: object) -> float:
-    """A number, or one of the three that JSON has no number for as text."""
-    if isinstance(value, str) and value in {"NaN", "Infinity", "-Infinity"}:
-        return float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidItemError("doubleValue: must be a number")
-    try:
-        return float(value)
-    except OverflowError as error:
-        raise InvalidItemError("doubleValue: must fit 64 bits") from error
-
-
-def _enum(holder: dict[str, object], name: str, names: dict[str, int]) -> int:
-    value = holder.get(name)
-    if isinstance(value, str) and value in names:
-        return names[value]
-    number = _integer(holder, name)
-    if not -(2**31) <= number < 2**31:
-        raise InvalidItemError(f"{name}: must fit 32 bits")
-    return number
-
-
-def _hex(holder: dict[str, object], name: str) -> bytes:
-    try:
-        return bytes.fromhex(_text(holder, name))
-    except ValueError as error:
-        raise InvalidItemError(f"{name}: must be hexadecimal") from error
-
-
-def _base64(holder: dict[str, object], name: str) -> bytes:
-    try:
-        return base64.b64decode(_text(holder, name), validate=True)
-    except ValueError as error:
-        raise InvalidItemError(f"{name}: must be base64") from error

@@ -2,64 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from functools import lru_cache
 from typing import cast
 
 import msgspec
 
-from watchpost.ingest.dialects import DIALECTS
-from watchpost.model.step import Reading, SpanKind, Status, Tokens
+from watchpost.ingest import content
+from watchpost.ingest.facts import NAME_LENGTH, Facts, as_name
+from watchpost.ingest.failure import failure, finish
+from watchpost.ingest.kind import DECLARED_KIND, HANDOFF_TOOL, agent_name, kind
+from watchpost.ingest.log_events import told
+from watchpost.model.step import Reading, Tokens
 from watchpost.model.telemetry import Attributes, Parcel, Span
 
-NAME_LENGTH = 256
-"""Longest text, in characters, kept in a field that names something; longer text stays whole in `rest` and is cut here."""
-
 ENDED = 1 << 63
-MAX_TOKENS = 2**32 - 1
 
-DECLARED_KIND = "watchpost.step.kind"
-"""The attribute by which a person says what a span is; it is not second-guessed."""
+_STRUCTURAL = frozenset({"agent", "workflow", "chain", "turn"})
 
-CONTROL_FLOW = frozenset({"ParentCommand", "GraphInterrupt", "GraphBubbleUp"})
-"""Exceptions by which LangGraph hands over or waits for a person: no errors."""
+_LEAF_TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+_NO_TOKENS = Tokens()
 
-HANDOFF_TOOL = re.compile(
-    r"(transfer|hand_?off)_(back_)?to_\w+|handoff|delegate[_ ](work|task)[_ ]to[_ ]\w+", re.IGNORECASE
-)
-"""Names of the tools by which frameworks let a model hand its task to another agent."""
+_RETURNS = frozenset({"final_answer", "final_result", "FinalAnswer"})
+"""Tools by which a model returns its answer to the framework: nothing runs."""
 
-_DISGUISES = tuple((re.compile(name), kind) for dialect in DIALECTS for name, kind in dialect.disguises.items())
-
-_Slot = tuple[str, int, str]
-"""A fact, how preferred an attribute is for it (less is more), and how `refs` says that it was read from there."""
-
-_SLOTS: dict[str, tuple[_Slot, ...]] = {}
-"""What an attribute may say: an OpenInference `input.value` serves a model call and a tool call alike."""
-
-_KINDS: dict[str, Mapping[str, SpanKind]] = {}
-_IMPLIES: tuple[tuple[str, SpanKind], ...] = tuple(
-    (key, kind) for dialect in DIALECTS for key, kind in dialect.implies.items()
-)
-
-
-def _fill_slots() -> None:
-    rank = 0
-    for dialect in DIALECTS:
-        for fact, keys in dialect.facts.items():
-            for key in keys:
-                rank += 1
-                if fact == "kind":
-                    _KINDS[key] = dialect.kinds
-                elif all(known != fact for known, _, _ in _SLOTS.get(key, ())):
-                    _SLOTS[key] = (*_SLOTS.get(key, ()), (fact, rank, f"{fact.removeprefix('tool_')}={key}"))
-
-
-_fill_slots()
-
-_TOKEN_FACTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
-_OTHER_FACTS = frozenset({"input", "output", "tool_input", "tool_output", *_TOKEN_FACTS})
+_FINISH_TOOL = frozenset({"tool_calls", "tool_call", "tool-calls", "tool_use", "function_call", "function_calls"})
 
 
 class Reader:
@@ -69,26 +34,41 @@ class Reader:
         self._project = parcel.project
         self._received_ns = received_ns
         self._seq = seq
-        self._service = _name(parcel.resource.get("service.name"))
+        self._parcel = parcel
+        self._service = as_name(parcel.resource.get("service.name"))
         self._scope = parcel.scope
         self._resource = msgspec.Raw(msgspec.json.encode(parcel.resource))
 
+    def readings(self) -> list[tuple[Reading, Attributes]]:
+        """Every span of the parcel, and every log line that tells of a step, with the attributes it was sent with."""
+        told_of = [span for line in self._parcel.logs if (span := told(line)) is not None]
+        return [(self.read(span), span.attributes) for span in (*self._parcel.spans, *told_of)]
+
     def read(self, span: Span) -> Reading:
         """One span. Its attributes may hold anything: what does not fit a fact stays in `rest`."""
-        facts = _Facts(span.attributes)
-        named = facts.names.get
-        tool = named("tool", "")
+        facts = Facts(span.attributes, span.events)
         name = span.name[:NAME_LENGTH]
-        kind = facts.kind
-        if DECLARED_KIND not in span.attributes:
-            kind, tool = _kind(kind, name, tool)
-        called = kind == "tool"
-        if called and not tool:
-            tool = name
-        agent = named("agent", "")
-        if kind == "agent" and not agent:
-            agent = name
-        status, error_type = _status(span, facts)
+        is_a, tool = facts.kind, facts.name("tool")
+        if DECLARED_KIND not in span.attributes or not is_a:
+            is_a, tool = kind(is_a, name, tool)
+        elif is_a == "tool":
+            tool = tool or name
+        called = is_a == "tool"
+        sent_input, sent_output = (
+            facts.text("tool_input" if called else "input"),
+            facts.text("tool_output" if called else "output"),
+        )
+        text, answer, enveloped = sent_input, sent_output, False
+        if called:
+            text = content.arguments(sent_input)
+            answer, enveloped = content.result(sent_output)
+        facts.hold("tool_input" if called else "input", text)
+        facts.hold("tool_output" if called else "output", answer)
+        outcome = failure(span, facts, is_a, enveloped)
+        status = outcome.status
+        if called and not facts.kind and status == "ok" and not span.status and not answer:
+            status = "unknown"
+        agent = facts.name("agent") or (agent_name(name) if is_a == "agent" else "")
         return Reading(
             self._project,
             span.trace_id,
@@ -98,24 +78,29 @@ class Reader:
             self._received_ns,
             span.start_ns,
             span.end_ns,
-            kind,
+            is_a,
             name,
             status,
-            named("own_session", ""),
+            facts.name("own_session"),
             agent,
-            named("workflow", ""),
+            facts.name("workflow"),
             self._service,
-            named("user_id", ""),
-            named("provider", ""),
-            named("model", ""),
+            facts.name("user_id"),
+            facts.name("provider"),
+            facts.name("model"),
             tool,
-            named("call_id", ""),
-            named("response_id", ""),
-            error_type,
-            Tokens(*[facts.count(fact) for fact in _TOKEN_FACTS]),
+            facts.name("call_id"),
+            facts.name("response_id") or (content.response_id(answer) if is_a == "llm" else ""),
+            outcome.error_type,
+            outcome.error,
+            self._scope[:NAME_LENGTH],
+            _asked(facts, answer, span, status) if is_a == "llm" else None,
+            outcome.ran,
+            _target(span, is_a),
+            _tokens(facts, is_a),
             None,
-            facts.text("tool_input" if called else "input"),
-            facts.text("tool_output" if called else "output"),
+            text,
+            answer,
             self._rest(span, facts.used),
             ",".join(facts.refs),
         )
@@ -143,117 +128,58 @@ class Reader:
         return msgspec.json.encode(rest).decode()
 
 
-class _Facts:
-    """What the attributes of one span say, each fact from the most preferred attribute that carries it.
-
-    `names` are the facts that name something. `used` are the attributes that went whole into a field, `refs` which field each
-    went into.
-    """
-
-    __slots__ = ("_found", "kind", "names", "refs", "used")
-
-    def __init__(self, attributes: Attributes) -> None:
-        found: dict[str, tuple[int, str, str, object]] = {}
-        for key, value in attributes.items():
-            for fact, rank, ref in _SLOTS.get(key, ()):
-                best = found.get(fact)
-                if (best is None or rank < best[0]) and (fact != "own_session" or _is_session(value)):
-                    found[fact] = (rank, key, ref, value)
-        self._found = found
-        self.kind = _said_kind(attributes)
-        refs: list[str] = []
-        used: set[str] = set()
-        self.refs, self.used = refs, used
-        self.names: dict[str, str] = {}
-        for fact, (_, key, ref, value) in found.items():
-            if fact in _OTHER_FACTS:
-                continue
-            if isinstance(value, str) and 0 < len(value) <= NAME_LENGTH:
-                self.names[fact] = value
-                refs.append(ref)
-                used.add(key)
-            else:
-                self.names[fact] = _name(value)
-
-    def text(self, fact: str) -> str:
-        slot = self._found.get(fact)
-        if slot is None:
-            return ""
-        _, key, ref, value = slot
-        if isinstance(value, str):
-            self.refs.append(ref)
-            self.used.add(key)
-            return value
-        return msgspec.json.encode(value).decode()
-
-    def count(self, fact: str) -> int | None:
-        slot = self._found.get(fact)
-        if slot is None:
-            return None
-        _, key, ref, value = slot
-        count = _count(value)
-        if count is not None and count is value:
-            self.refs.append(ref)
-            self.used.add(key)
-        return count
+def _tokens(facts: Facts, is_a: str) -> Tokens:
+    """The tokens of a call, or the total that a structural span reports; wherever cached tokens are counted apart, they are added to the input."""
+    if is_a in _STRUCTURAL:
+        found = Tokens(
+            facts.count("total_input_tokens"),
+            facts.count("total_output_tokens"),
+            facts.count("total_cached_tokens"),
+            None,
+            facts.count("total_reasoning_tokens"),
+        )
+        return found if found != _NO_TOKENS else _NO_TOKENS
+    tokens = Tokens(*[facts.count(fact) for fact in _LEAF_TOKENS])
+    if tokens.input is None and (uncached := facts.count("uncached_tokens")) is not None:
+        whole = uncached + (tokens.cached or 0) + (tokens.cache_write or 0)
+        return msgspec.structs.replace(tokens, input=whole)
+    return tokens
 
 
-def _is_session(value: object) -> bool:
-    """Whether it is one: some frameworks send a provider's response id there, which changes with every call."""
-    return not isinstance(value, str) or not value.startswith("resp_")
+def _asked(facts: Facts, answer: str, span: Span, status: str) -> int | None:
+    """How many tools a model call asked for, without those that nothing runs for; None where neither its answer nor why it stopped is known."""
+    calls = content.asked(answer) or _flattened_calls(span.attributes)
+    if calls:
+        offered = facts.text("offered")
+        return sum(
+            1 for _, name in calls if _runs(name) and (not offered or f'"{name}"' in offered.replace('\\"', '"'))
+        )
+    stopped = finish(facts)
+    if not stopped and not answer:
+        return 0 if status == "error" or not span.end_ns else None
+    return 1 if stopped in _FINISH_TOOL else 0
 
 
-def _said_kind(attributes: Attributes) -> str:
-    """The kind that the most preferred dialect with a kind attribute names, else what the presence of an attribute implies."""
-    for key, kinds in _KINDS.items():
-        said = attributes.get(key)
-        if isinstance(said, str) and (kind := kinds.get(said.lower())) is not None:
-            return kind
-    return next((kind for key, kind in _IMPLIES if key in attributes), "chain")
+def _runs(tool: str) -> bool:
+    return tool not in _RETURNS and not HANDOFF_TOOL.fullmatch(tool)
 
 
-@lru_cache(maxsize=4096)
-def _kind(said: str, name: str, tool: str) -> tuple[str, str]:
-    """What a span is, whatever it says of itself, and the tool it calls; names recur, and patterns are slow."""
-    if said in {"llm", "tool"}:
-        said = next((real for pattern, real in _DISGUISES if pattern.fullmatch(name)), said)
-    called = (tool or name) if said == "tool" else tool
-    if said in {"tool", "agent"} and HANDOFF_TOOL.fullmatch(called):
-        return "handoff", called
-    return said, tool
+def _flattened_calls(attributes: Attributes) -> list[tuple[str, str]]:
+    """Tool calls of OpenInference's flattened output messages."""
+    return [
+        ("", value)
+        for key, value in attributes.items()
+        if key.startswith("llm.output_messages.") and key.endswith(".tool_call.function.name") and ".tool_calls." in key
+        if isinstance(value, str)
+    ]
 
 
-def _name(value: object) -> str:
-    if isinstance(value, str):
-        return value[:NAME_LENGTH]
-    return "" if value is None or isinstance(value, (list, dict, bytes)) else str(value)[:NAME_LENGTH]
-
-
-def _status(span: Span, facts: _Facts) -> tuple[Status, str]:
-    """How the span stands, and the type of its error if it is one."""
-    error_type = facts.names.get("error_type", "") or _exception_type(span)
-    failed = span.status == 2 or (bool(error_type) and span.status != 1)
-    if failed and error_type.rpartition(".")[2] not in CONTROL_FLOW:
-        return "error", error_type
-    return ("ok" if span.end_ns else "running"), error_type
-
-
-def _exception_type(span: Span) -> str:
-    for event in reversed(span.events):
-        if event.name == "exception":
-            return _name(event.attributes.get("exception.type"))
-    return ""
-
-
-def _count(value: object) -> int | None:
-    """A token count: a whole number from 0, also as text or as a float without a fraction; anything else is not reported."""
-    if (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 10) or (
-        isinstance(value, float) and value.is_integer()
-    ):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKENS:
-        return None
-    return value
+def _target(span: Span, is_a: str) -> bytes:
+    """The trace id and span id that an evaluation sent as a trace of its own speaks of."""
+    if is_a != "evaluation" or span.parent_id or len(span.links) != 1:
+        return b""
+    link = span.links[0]
+    return link.trace_id + link.span_id if len(link.trace_id) == 16 and len(link.span_id) == 8 else b""
 
 
 def raw_attributes(reading: Reading) -> Attributes:
@@ -267,8 +193,9 @@ def raw_attributes(reading: Reading) -> Attributes:
 
 
 def _field(reading: Reading, field: str) -> object:
-    match field.removesuffix("_tokens"):
-        case "input" | "output" | "cached" | "cache_write" | "reasoning" as name if field.endswith("_tokens"):
-            return cast("object", getattr(reading.tokens, name))
+    counted = field.removesuffix("_tokens").removeprefix("total_")
+    match counted:
+        case "input" | "output" | "cached" | "cache_write" | "reasoning" if field.endswith("_tokens"):
+            return cast("object", getattr(reading.tokens, counted))
         case _:
             return cast("object", getattr(reading, field))

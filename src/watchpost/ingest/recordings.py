@@ -1,19 +1,18 @@
 """Recordings, files of telemetry in the forms that others write, become OTLP requests ready for the door.
 
-The form shows in the content: OTLP in protobuf or JSON, session JSONL, or spans as JSON objects, each plain or compressed with
-gzip or zstd. How a file is called does not matter.
+The form shows in the content: OTLP in protobuf or JSON, session JSONL, spans as JSON objects, or the objects of the OpenAI Agents
+SDK, each plain or compressed with gzip or zstd. How a file is called does not matter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from google.protobuf.message import DecodeError
 
-from watchpost.ingest import session_jsonl, span_json, wire
+from watchpost.ingest import agents_sdk, metrics, session_jsonl, span_json, wire
 from watchpost.ingest.batching import JSON, MAX_BYTES, MAX_ITEMS, PROTOBUF, Item, batches
 from watchpost.ingest.items import InvalidItemError
 from watchpost.ingest.recorded_file import BOM, CORRUPT, Broken, RecordedFile, UnreadableError, opened
@@ -24,15 +23,15 @@ SAID_PER_FILE = 20
 
 REASON_LENGTH = 300
 
-_METRICS = "metrics are not imported"
 _HEAD = 512
 _NS = 10**9
 _LAST_BASE_NS = 2**62
-_OTLP = {"resourceSpans", "resourceLogs", "resourceMetrics"}
 _SIGNALS: tuple[tuple[Signal, str, str, str], ...] = (
     ("traces", "resourceSpans", "scopeSpans", "spans"),
     ("logs", "resourceLogs", "scopeLogs", "logRecords"),
+    ("metrics", "resourceMetrics", "scopeMetrics", "metrics"),
 )
+_OTLP = {groups for _, groups, _, _ in _SIGNALS}
 
 
 class UnreadableRecordingError(Exception):
@@ -45,9 +44,9 @@ class UnreadableRecordingError(Exception):
 
 
 def requests(path: Path, said: Callable[[str], None]) -> Iterator[OtlpRequest]:
-    """Every span and log record of a file, or of all files below a folder in name order, as requests the door takes.
+    """Every span, log record and metric of a file, or of all files below a folder in name order, as requests the door takes.
 
-    What is left out is told to `said`, one line each: broken lines, metrics and, in a folder, files of which nothing can be read.
+    What is left out is told to `said`, one line each: broken lines and, in a folder, files of which nothing can be read.
     `UnreadableRecordingError` where that is true of the file named, or of all files of the folder. The same content
     gives the same ids every time; the times of a form that has none count from the file's modification time.
     """
@@ -163,7 +162,9 @@ def _record(value: object, where: str, base_ns: int, report: _Report, trace_id: 
     try:
         match value:
             case dict() if not _OTLP.isdisjoint(value):
-                yield from _otlp_json(value, where, report)
+                yield from _otlp_json(value)
+            case dict() if agents_sdk.is_recorded(value):
+                yield from (Item("agents_sdk", JSON, b"", b"", body) for body in agents_sdk.recorded(value))
             case dict() if session_jsonl.is_session(value):
                 yield from session_jsonl.items(value, base_ns)
                 if session_jsonl.misnumbered(value):
@@ -180,10 +181,7 @@ def _record(value: object, where: str, base_ns: int, report: _Report, trace_id: 
         report.say(where, "nests too deep")
 
 
-def _otlp_json(value: dict[str, object], where: str, report: _Report) -> Iterator[Item | OtlpRequest]:
-    if "resourceMetrics" in value:
-        report.used()
-        report.say(where, _METRICS)
+def _otlp_json(value: dict[str, object]) -> Iterator[Item | OtlpRequest]:
     for signal, groups, scopes, members in _SIGNALS:
         found = [
             (resource.get("resource"), scope.get("scope"), item)
@@ -228,9 +226,6 @@ def _protobuf(file: RecordedFile, report: _Report) -> Iterator[Item | OtlpReques
     signal = _signal([item for _, _, item in found])
     if signal is None:
         report.say("", "is neither JSON nor an OTLP request")
-    elif signal == "metrics":
-        report.used()
-        report.say("", _METRICS)
     elif len(found) <= MAX_ITEMS and len(body) <= MAX_BYTES:
         yield OtlpRequest(signal, body, PROTOBUF)
     else:
@@ -247,10 +242,10 @@ def _protobuf_items(body: bytes) -> list[tuple[bytes, bytes, bytes]]:
     ]
 
 
-def _signal(items: list[bytes]) -> Signal | Literal["metrics"] | None:
+def _signal(items: list[bytes]) -> Signal | None:
     """What the items are: the first that shows it decides for all; None where none does.
 
-    The times of spans and log records are fixed-width fields whose numbers differ; a metric begins with its name.
+    The times of spans and log records are fixed-width fields whose numbers differ; a metric has a name and a type.
     """
     for item in items:
         try:
@@ -262,14 +257,6 @@ def _signal(items: list[bytes]) -> Signal | Literal["metrics"] | None:
                 return "traces"
         except DecodeError:
             pass  # a metric is no well-formed span
-        if _has_name(item):
+        if metrics.is_named(item):
             return "metrics"
     return None
-
-
-def _has_name(metric: bytes) -> bool:
-    try:
-        name = wire.text(wire.scope(metric).name)
-    except DecodeError:
-        return False
-    return bool(name) and name.isprintable()

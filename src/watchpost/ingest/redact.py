@@ -1,7 +1,7 @@
 """Redaction of deliveries: no secret and no personal datum of a known form reaches the log.
 
-Every string is looked at: names, status messages, attribute values and keys at any depth, events, links, log bodies and
-resources. What is found becomes a keyed pseudonym, the same for the same value within a project.
+Every string is looked at: names, units, status messages, attribute values and keys at any depth, events, links, log bodies,
+exemplars and resources. What is found becomes a keyed pseudonym, the same for the same value within a project.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from typing import TypeVar
 import msgspec
 
 from watchpost.ingest.scan import InvalidPatternError, Scanner, Spans, compiled
-from watchpost.model.telemetry import Attributes, Delivery, Event, Link, LogLine, Parcel, Span
+from watchpost.model.telemetry import (
+    Attributes,
+    Delivery,
+    Event,
+    Exemplar,
+    Link,
+    LogLine,
+    MetricPoint,
+    Parcel,
+    Span,
+)
 from watchpost_core.fields import SECRET_FIELDS, FieldNames, is_id_field, kind_label, words
 from watchpost_core.patterns import KINDS, Found, Rule
 from watchpost_core.redaction import NUMBER_KINDS, Key, TextRedactor, rules_for
@@ -115,7 +125,8 @@ class Redactor:
         head = self._redacted(((parcel.resource, parcel.scope),), self._gather_head, self._head, key)[0]
         spans = self._redacted(parcel.spans, self._gather_span, self._span, key)
         logs = self._redacted(parcel.logs, self._gather_line, self._line, key)
-        rebuilt = Parcel(parcel.project, *head, spans, logs)
+        metrics = self._redacted(parcel.metrics, self._gather_point, self._point, key)
+        rebuilt = Parcel(parcel.project, *head, spans, logs, metrics)
         return rebuilt if rebuilt != parcel or _differ(spans, parcel.spans) else parcel
 
     def _redacted(
@@ -166,6 +177,13 @@ class Redactor:
         texts.append(line.event_name)
         asks = self._gather_value(line.body, texts, 0)
         return self._gather(line.attributes, texts, 0) or asks
+
+    def _gather_point(self, point: MetricPoint, texts: list[str]) -> bool:
+        texts += (point.name, point.unit)
+        asks = self._gather(point.attributes, texts, 0)
+        for exemplar in point.exemplars:
+            asks |= self._gather(exemplar.attributes, texts, 0)
+        return asks
 
     def _gather(self, attributes: Attributes, texts: list[str], depth: int) -> bool:
         """Add every string among the values; answer whether the names in it, at any depth, ask for a rebuilding."""
@@ -240,6 +258,23 @@ class Redactor:
             self._string(line.event_name, work),
             self._value(line.body, _NO_NAME, work, 0),
             self._attributes(line.attributes, work, 0),
+        )
+
+    def _point(self, point: MetricPoint, work: _Pass) -> MetricPoint:
+        return MetricPoint(
+            self._string(point.name, work),
+            self._string(point.unit, work),
+            point.type,
+            point.temporality,
+            point.monotonic,
+            self._attributes(point.attributes, work, 0),
+            point.start_ns,
+            point.time_ns,
+            point.value,
+            tuple(
+                Exemplar(e.time_ns, e.value, e.trace_id, e.span_id, self._attributes(e.attributes, work, 0))
+                for e in point.exemplars
+            ),
         )
 
     def _attributes(self, attributes: Attributes, work: _Pass, depth: int) -> Attributes:

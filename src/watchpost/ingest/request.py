@@ -6,7 +6,16 @@ from typing import Literal
 
 import msgspec
 
-Signal = Literal["traces", "logs"]
+Signal = Literal["traces", "logs", "metrics", "agents_sdk"]
+"""OTLP's signals, and what the OpenAI Agents SDK's own exporter posts."""
+
+PATHS: dict[Signal, str] = {
+    "traces": "/v1/traces",
+    "logs": "/v1/logs",
+    "metrics": "/v1/metrics",
+    "agents_sdk": "/v1/traces/ingest",
+}
+"""Where each is posted to over HTTP."""
 
 
 class OtlpRequest(msgspec.Struct, frozen=True):

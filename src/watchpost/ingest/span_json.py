@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from watchpost.ingest.batching import JSON, Item, json_attributes
+from watchpost.ingest.instant import instant_ns
 from watchpost.ingest.items import MAX_NS, InvalidItemError
 from watchpost.ingest.wire import MAX_DEPTH
 from watchpost.model.telemetry import Attributes
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SCOPE = msgspec.json.encode({})
 
 _STATUS = {"UNSET": 0, "OK": 1, "ERROR": 2}
@@ -119,21 +118,12 @@ def _time(value: object, field: str) -> int:
         case int():
             nanoseconds = value
         case str():
-            nanoseconds = _instant(value, field)
+            nanoseconds = instant_ns(value, field)
         case _:
             nanoseconds = -1
     if not 0 <= nanoseconds <= MAX_NS:
         raise InvalidItemError(f"{field}: must be ISO 8601 or integer nanoseconds, between 1970 and 2262")
     return nanoseconds
-
-
-def _instant(text: str, field: str) -> int:
-    try:
-        instant = datetime.fromisoformat(text)
-        since = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)) - _EPOCH
-    except (ValueError, OverflowError) as error:
-        raise InvalidItemError(f"{field}: is no ISO 8601 time") from error
-    return since // timedelta(microseconds=1) * 1000
 
 
 def _status(span: dict[str, object]) -> dict[str, object]:

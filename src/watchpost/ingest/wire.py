@@ -1,6 +1,6 @@
 """OTLP's protobuf, read at the wire so that one malformed span, attribute or byte sequence costs only itself.
 
-The messages here describe the same bytes as OTLP's own, with three differences. Spans and log records are length-delimited
+The messages here describe the same bytes as OTLP's own, with three differences. Spans, log records and metrics are length-delimited
 bytes that are parsed one by one, so that a broken one is refused alone. Text is bytes, so that invalid UTF-8 is
 replaced instead of failing the request. Attributes are a protobuf map, which has the wire form of repeated KeyValue (a
 key twice: the last wins) and is read 40 % faster, with the values left as bytes and decoded by `any_value`.
@@ -8,11 +8,23 @@ key twice: the last wins) and is read 40 % faster, with the values left as bytes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
+from watchpost.ingest.protobuf import (
+    BOOL,
+    BYTES,
+    CHOICE,
+    DOUBLE,
+    FIXED64,
+    INT32,
+    INT64,
+    MAP,
+    REPEATED,
+    Messages,
+    Parser,
+    WireMap,
+)
 from watchpost.model.telemetry import Attributes
 
 MAX_DEPTH = 32
@@ -21,14 +33,6 @@ MAX_DEPTH = 32
 
 class TooDeepError(ValueError):
     """An attribute value nests deeper than MAX_DEPTH."""
-
-
-class WireMap(Protocol):
-    """Attributes as parsed: text keys, undecoded AnyValue bytes."""
-
-    def __iter__(self) -> Iterator[str]: ...
-    def __getitem__(self, key: str) -> bytes: ...
-    def __len__(self) -> int: ...
 
 
 class WireSpan(Protocol):
@@ -96,21 +100,21 @@ class WireResource(Protocol):
 
 
 class WireScopeItems(Protocol):
-    """ScopeSpans and ScopeLogs: the items are unparsed spans or log records."""
+    """ScopeSpans, ScopeLogs and ScopeMetrics: the items are unparsed spans, log records or metrics."""
 
     scope: bytes
     items: Sequence[bytes]
 
 
 class WireResourceItems(Protocol):
-    """ResourceSpans and ResourceLogs."""
+    """ResourceSpans, ResourceLogs and ResourceMetrics."""
 
     resource: bytes
     scopes: Sequence[bytes]
 
 
 class WireRequest(Protocol):
-    """ExportTraceServiceRequest and ExportLogsServiceRequest."""
+    """ExportTraceServiceRequest and its like for logs and metrics."""
 
     resources: Sequence[bytes]
 
@@ -131,126 +135,68 @@ class _WireKeyValueList(Protocol):
     values: WireMap
 
 
-_Field = descriptor_pb2.FieldDescriptorProto
-_BYTES, _INT32, _FIXED64 = _Field.TYPE_BYTES, _Field.TYPE_INT32, _Field.TYPE_FIXED64
-_MAP = -1
-_REPEATED = 100
-
-# message -> field -> (number, type); + _REPEATED marks a repeated field
-_MESSAGES: Mapping[str, Mapping[str, tuple[int, int]]] = {
-    "Request": {"resources": (1, _BYTES + _REPEATED)},
-    "ResourceItems": {"resource": (1, _BYTES), "scopes": (2, _BYTES + _REPEATED)},
-    "ScopeItems": {"scope": (1, _BYTES), "items": (2, _BYTES + _REPEATED)},
-    "Resource": {"attributes": (1, _MAP)},
-    "Scope": {"name": (1, _BYTES)},
-    "Span": {
-        "trace_id": (1, _BYTES),
-        "span_id": (2, _BYTES),
-        "parent_span_id": (4, _BYTES),
-        "name": (5, _BYTES),
-        "kind": (6, _INT32),
-        "start_time_unix_nano": (7, _FIXED64),
-        "end_time_unix_nano": (8, _FIXED64),
-        "attributes": (9, _MAP),
-        "events": (11, _BYTES + _REPEATED),
-        "links": (13, _BYTES + _REPEATED),
-        "status": (15, _BYTES),
+_MESSAGES = Messages(
+    "watchpost.wire",
+    {
+        "Request": {"resources": (1, BYTES + REPEATED)},
+        "ResourceItems": {"resource": (1, BYTES), "scopes": (2, BYTES + REPEATED)},
+        "ScopeItems": {"scope": (1, BYTES), "items": (2, BYTES + REPEATED)},
+        "Resource": {"attributes": (1, MAP)},
+        "Scope": {"name": (1, BYTES)},
+        "Span": {
+            "trace_id": (1, BYTES),
+            "span_id": (2, BYTES),
+            "parent_span_id": (4, BYTES),
+            "name": (5, BYTES),
+            "kind": (6, INT32),
+            "start_time_unix_nano": (7, FIXED64),
+            "end_time_unix_nano": (8, FIXED64),
+            "attributes": (9, MAP),
+            "events": (11, BYTES + REPEATED),
+            "links": (13, BYTES + REPEATED),
+            "status": (15, BYTES),
+        },
+        "Event": {"time_unix_nano": (1, FIXED64), "name": (2, BYTES), "attributes": (3, MAP)},
+        "Link": {"trace_id": (1, BYTES), "span_id": (2, BYTES), "attributes": (4, MAP)},
+        "Status": {"message": (2, BYTES), "code": (3, INT32)},
+        "LogRecord": {
+            "time_unix_nano": (1, FIXED64),
+            "severity_number": (2, INT32),
+            "body": (5, BYTES),
+            "attributes": (6, MAP),
+            "trace_id": (9, BYTES),
+            "span_id": (10, BYTES),
+            "observed_time_unix_nano": (11, FIXED64),
+            "event_name": (12, BYTES),
+        },
+        "KeyValueList": {"values": (1, MAP)},
+        "ArrayValue": {"values": (1, BYTES + REPEATED)},
+        "AnyValue": {
+            "string_value": (1, BYTES + CHOICE),
+            "bool_value": (2, BOOL + CHOICE),
+            "int_value": (3, INT64 + CHOICE),
+            "double_value": (4, DOUBLE + CHOICE),
+            "array_value": (5, BYTES + CHOICE),
+            "kvlist_value": (6, BYTES + CHOICE),
+            "bytes_value": (7, BYTES + CHOICE),
+        },
     },
-    "Event": {"time_unix_nano": (1, _FIXED64), "name": (2, _BYTES), "attributes": (3, _MAP)},
-    "Link": {"trace_id": (1, _BYTES), "span_id": (2, _BYTES), "attributes": (4, _MAP)},
-    "Status": {"message": (2, _BYTES), "code": (3, _INT32)},
-    "LogRecord": {
-        "time_unix_nano": (1, _FIXED64),
-        "severity_number": (2, _INT32),
-        "body": (5, _BYTES),
-        "attributes": (6, _MAP),
-        "trace_id": (9, _BYTES),
-        "span_id": (10, _BYTES),
-        "observed_time_unix_nano": (11, _FIXED64),
-        "event_name": (12, _BYTES),
-    },
-    "KeyValueList": {"values": (1, _MAP)},
-    "ArrayValue": {"values": (1, _BYTES + _REPEATED)},
-}
-_ANY_VALUE = (
-    ("string_value", _BYTES),
-    ("bool_value", _Field.TYPE_BOOL),
-    ("int_value", _Field.TYPE_INT64),
-    ("double_value", _Field.TYPE_DOUBLE),
-    ("array_value", _BYTES),
-    ("kvlist_value", _BYTES),
-    ("bytes_value", _BYTES),
 )
 
 
-def _add_map(message: descriptor_pb2.DescriptorProto, name: str, number: int) -> None:
-    entry = message.nested_type.add(name=name.title() + "Entry")
-    entry.options.map_entry = True
-    entry.field.add(name="key", number=1, type=_Field.TYPE_STRING, label=_Field.LABEL_OPTIONAL)
-    entry.field.add(name="value", number=2, type=_BYTES, label=_Field.LABEL_OPTIONAL)
-    message.field.add(
-        name=name,
-        number=number,
-        type=_Field.TYPE_MESSAGE,
-        label=_Field.LABEL_REPEATED,
-        type_name=f".watchpost.wire.{message.name}.{entry.name}",
-    )
-
-
-def _pool() -> descriptor_pool.DescriptorPool:
-    file = descriptor_pb2.FileDescriptorProto(name="watchpost/wire.proto", package="watchpost.wire", syntax="proto3")
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for field, (number, kind) in fields.items():
-            if kind == _MAP:
-                _add_map(message, field, number)
-                continue
-            repeated, plain = divmod(kind, _REPEATED)
-            label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
-            message.field.add(name=field, number=number, type=plain, label=label)
-    value = file.message_type.add(name="AnyValue")
-    value.oneof_decl.add(name="value")
-    for number, (field, any_kind) in enumerate(_ANY_VALUE, 1):
-        value.field.add(name=field, number=number, type=any_kind, label=_Field.LABEL_OPTIONAL, oneof_index=0)
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return pool
-
-
-_POOL = _pool()
-
-
-_Message_co = TypeVar("_Message_co", covariant=True)
-
-
-class Parser(Protocol[_Message_co]):
-    """Bytes to a message; raises `DecodeError` where they are none."""
-
-    def __call__(self, data: bytes) -> _Message_co:
-        """Parse one message."""
-        ...
-
-
-def _parser(name: str) -> Parser[_Message_co]:
-    parser: Parser[_Message_co] = message_factory.GetMessageClass(
-        _POOL.FindMessageTypeByName(f"watchpost.wire.{name}")
-    ).FromString
-    return parser
-
-
-request: Parser[WireRequest] = _parser("Request")
-resource_items: Parser[WireResourceItems] = _parser("ResourceItems")
-scope_items: Parser[WireScopeItems] = _parser("ScopeItems")
-resource: Parser[WireResource] = _parser("Resource")
-scope: Parser[WireScope] = _parser("Scope")
-span: Parser[WireSpan] = _parser("Span")
-event: Parser[WireEvent] = _parser("Event")
-link: Parser[WireLink] = _parser("Link")
-status: Parser[WireStatus] = _parser("Status")
-log_record: Parser[WireLogRecord] = _parser("LogRecord")
-_any: Parser[_WireAny] = _parser("AnyValue")
-_array: Parser[_WireArray] = _parser("ArrayValue")
-_kvlist: Parser[_WireKeyValueList] = _parser("KeyValueList")
+request: Parser[WireRequest] = _MESSAGES.parser("Request")
+resource_items: Parser[WireResourceItems] = _MESSAGES.parser("ResourceItems")
+scope_items: Parser[WireScopeItems] = _MESSAGES.parser("ScopeItems")
+resource: Parser[WireResource] = _MESSAGES.parser("Resource")
+scope: Parser[WireScope] = _MESSAGES.parser("Scope")
+span: Parser[WireSpan] = _MESSAGES.parser("Span")
+event: Parser[WireEvent] = _MESSAGES.parser("Event")
+link: Parser[WireLink] = _MESSAGES.parser("Link")
+status: Parser[WireStatus] = _MESSAGES.parser("Status")
+log_record: Parser[WireLogRecord] = _MESSAGES.parser("LogRecord")
+_any: Parser[_WireAny] = _MESSAGES.parser("AnyValue")
+_array: Parser[_WireArray] = _MESSAGES.parser("ArrayValue")
+_kvlist: Parser[_WireKeyValueList] = _MESSAGES.parser("KeyValueList")
 
 
 def text(data: bytes) -> str:

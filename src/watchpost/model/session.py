@@ -16,18 +16,24 @@ Outcome = Literal["completed", "tool_error", "bad_output", "timeout", "budget_ex
 class Totals(msgspec.Struct, frozen=True):
     """What a session used. `None` means no source reported it, never zero.
 
-    Tokens are those of model calls; `cost_nano`, in nano-USD, is that of all steps.
+    Tokens are those of model calls, or, where `estimated`, the total that agents report of calls that were not seen;
+    `cost_nano`, in nano-USD, is that of all steps. `retries` are model calls that failed and were made again at once, which
+    count as one with the next. `unseen_tool_calls` are calls that a model asked for and that nothing shows to have run. A call that was
+    refused before its tool ran is no tool call.
     """
 
     steps: int = 0
-    llm_calls: int = 0
-    tool_calls: int = 0
-    tool_errors: int = 0
+    llm_calls: int | None = 0
+    tool_calls: int | None = 0
+    tool_errors: int | None = 0
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost_nano: int | None = None
+    retries: int = 0
+    unseen_tool_calls: int = 0
+    estimated: bool = False
 
 
 class Summary(msgspec.Struct, frozen=True):

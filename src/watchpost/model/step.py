@@ -22,11 +22,16 @@ SpanKind = Literal[
     "workflow",
     "chain",
     "turn",
+    "other",
 ]
-"""A step kind, or a structural kind: agent, workflow, chain and turn give steps their nesting and are no steps."""
+"""A step kind, or a structural kind: agent, workflow, chain and turn give steps their nesting and are no steps.
 
-Status = Literal["ok", "error", "running"]
-"""How a step stands: `running` until its span has ended, `error` where any source says so, else `ok`."""
+`other` is a span that no convention describes, such as a web request or a query of a database.
+"""
+
+Status = Literal["ok", "error", "running", "unknown"]
+"""How a step stands: `running` until its span has ended, `error` where any source says so, `unknown` where the span says nothing of
+how it went, else `ok`."""
 
 STEP_KINDS: frozenset[str] = frozenset(get_args(StepKind))
 
@@ -49,7 +54,11 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 
     `ver` is `ended << 63 | log sequence`: of two copies of one span the greater wins, and an end beats a start event.
     `own_session` is the session id on the span itself when it is a real one, else empty. `cost_nano` is integer nano-USD
-    or None where it cannot be priced. `input` and `output` are the text of the call as sent. `rest` is a JSON object of
+    or None where it cannot be priced. `tokens` of a structural span are the total it reports for all that is beneath it.
+    `error_type` is of the taxonomy, empty unless the span failed; `error` the exception or error code as reported.
+    `asked` is how many tools a model call asked for, None where that was not reported; `ran` is false for a tool call that was
+    refused before its tool ran. `target` is the trace id and span
+    id that an evaluation sent by itself speaks of. `input` and `output` are the text of the call as sent. `rest` is a JSON object of
     every attribute, event, link and resource field that no other field here holds; `refs` says, as `field=attribute key`
     pairs joined by commas, which attribute each held field was read from, so that the raw span can be shown again.
     Empty text means absent.
@@ -77,6 +86,11 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     call_id: str = ""
     response_id: str = ""
     error_type: str = ""
+    error: str = ""
+    scope: str = ""
+    asked: int | None = None
+    ran: bool = True
+    target: bytes = b""
     tokens: Tokens = Tokens()
     cost_nano: int | None = None
     input: str = ""
@@ -88,7 +102,9 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 class Step(msgspec.Struct, frozen=True, gc=False):
     """One step as the fold hands it to detectors and to the ledger.
 
-    `arguments` is a tool call's input, `result` its output; other kinds leave them empty. Steps are ordered by
+    `arguments` is a tool call's input, `result` its output; other kinds leave them empty. `asked` is how many tools a
+    model call asked for, None where that was not reported; `ran` is false for a tool call that was refused before its tool ran.
+    Steps are ordered by
     `(start_ns, trace_id, span_id)`; a step's number is its place in that order, from 1, and is never its identity.
     """
 
@@ -108,3 +124,6 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     cost_nano: int | None
     arguments: str = ""
     result: str = ""
+    error: str = ""
+    asked: int | None = None
+    ran: bool = True

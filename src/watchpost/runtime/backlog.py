@@ -10,17 +10,22 @@ from typing import cast
 import msgspec
 
 from watchpost.log.record import DELIVERY, Appended
-from watchpost.model.telemetry import Delivery
 
 
 class _Waiting(msgspec.Struct, frozen=True):
     seq: int
-    size: int
-    delivery: Delivery
+    payload: bytes
+
+
+class _Head(msgspec.Struct, frozen=True, array_like=True):
+    """What is asked of a delivery that waits, without making its spans."""
+
+    received_ns: int
+    parcels: msgspec.Raw
 
 
 class Backlog:
-    """Thread-safe. Bytes count from the moment they are durable until `applied` says that their batch is."""
+    """Payloads of deliveries. Thread-safe. Bytes count from the moment they are durable until `applied` says that their batch is."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -29,22 +34,22 @@ class Backlog:
         self._bytes = 0
 
     def put(self, records: Sequence[Appended]) -> None:
-        """Take what has just become durable; boundaries are the flow's own."""
+        """Take what has just become durable, with the payload as the token; boundaries are the flow's own."""
         with self._lock:
             for record in records:
                 if record.kind == DELIVERY:
-                    self._waiting.append(_Waiting(record.seq, record.size, cast("Delivery", record.token)))
+                    self._waiting.append(_Waiting(record.seq, cast("bytes", record.token)))
                     self._bytes += record.size
 
-    def take(self, most_bytes: int) -> list[tuple[int, Delivery]]:
+    def take(self, most_bytes: int) -> list[tuple[int, bytes]]:
         """What waits, in log order, up to about so many bytes; empty if nothing does."""
-        taken: list[tuple[int, Delivery]] = []
+        taken: list[tuple[int, bytes]] = []
         with self._lock:
             while self._waiting and most_bytes > 0:
                 one = self._waiting.popleft()
-                taken.append((one.seq, one.delivery))
-                self._taken.append((one.seq, one.size))
-                most_bytes -= one.size
+                taken.append((one.seq, one.payload))
+                self._taken.append((one.seq, len(one.payload)))
+                most_bytes -= len(one.payload)
         return taken
 
     def applied(self, seq: int) -> None:
@@ -62,4 +67,5 @@ class Backlog:
     def oldest_received_ns(self) -> int:
         """When the oldest delivery that waits was received; 0 if none does."""
         with self._lock:
-            return self._waiting[0].delivery.received_ns if self._waiting else 0
+            oldest = self._waiting[0].payload if self._waiting else None
+        return 0 if oldest is None else msgspec.msgpack.decode(oldest, type=_Head).received_ns

@@ -18,15 +18,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 
-from watchpost.ingest import otlp
-from watchpost.ingest.items import Limits
-from watchpost.ingest.redact import Redactor
 from watchpost.ingest.request import Accepted, OtlpRequest, OverloadedError
 from watchpost.log.faults import LogBusyError, LogClosedError, LogFullError, LogWriteError
 from watchpost.log.log import Log
 from watchpost.log.record import BATCH_BOUNDARY, DELIVERY, Appended
 from watchpost.model.telemetry import Delivery
 from watchpost.runtime.backlog import Backlog
+from watchpost.runtime.decoder import Decoder
 from watchpost.runtime.react import Reaction, Reactor
 from watchpost.runtime.supervisor import Supervisor
 from watchpost.runtime.tally import FlowTally
@@ -60,30 +58,28 @@ class Flow:
         *,
         log: Log,
         backlog: Backlog,
-        redactor: Redactor,
+        decoder: Decoder,
         reactor: Reactor,
         telemetry: TelemetryWriter,
         state: StateWriter,
         now_ns: Callable[[], int],
         nudge: Callable[[], None],
-        limits: Limits,
         pace: Pace,
         supervisor: Supervisor,
     ) -> None:
         self._log = log
         self._backlog = backlog
-        self._redactor = redactor
+        self._decoder = decoder
         self._reactor = reactor
         self._telemetry = telemetry
         self._state = state
         self._now_ns = now_ns
         self._nudge = nudge
-        self._limits = limits
         self._pace = pace
-        self._decoding = ThreadPoolExecutor(1, "decode")  # a redactor serves one thread
         self._applying = ThreadPoolExecutor(1, "apply")
         self._cursor = state.cursor()
         self._number, self._seq = self._cursor.batch, self._cursor.seq
+        self._deliveries = msgspec.msgpack.Decoder(Delivery)
         self._applied = self._number
         self._replayed = False
         self.supervisor = supervisor
@@ -98,21 +94,14 @@ class Flow:
             raise OverloadedError("starting: what the log holds is being taken up", 1)
         if self._backlog.bytes > self._pace.lag_bytes:
             raise OverloadedError("more is waiting to be processed than the configured limit", RETRY_AFTER_S)
-        loop = asyncio.get_running_loop()
-        decoded, delivery, payload = await loop.run_in_executor(self._decoding, self._prepare, request)
-        if delivery.parcels:
+        prepared = await self._decoder.prepare(request, self._now_ns())
+        if prepared.payload:
             try:
-                await asyncio.wrap_future(self._log.append(DELIVERY, payload, delivery))
+                await asyncio.wrap_future(self._log.append(DELIVERY, prepared.payload, prepared.payload))
             except (LogBusyError, LogFullError, LogWriteError, LogClosedError) as error:
                 raise OverloadedError(str(error), RETRY_AFTER_S) from error
-        self.tally.accept(decoded, request.signal)
-        return Accepted(decoded.rejected, decoded.reasons)
-
-    def _prepare(self, request: OtlpRequest) -> tuple[otlp.Decoded, Delivery, bytes]:
-        decoded = otlp.decode(request, self._limits)
-        parcels = tuple(parcel for parcel in decoded.parcels if parcel.spans or parcel.logs)
-        delivery = self._redactor.delivery(Delivery(self._now_ns(), parcels))
-        return decoded, delivery, msgspec.msgpack.encode(delivery) if parcels else b""
+        self.tally.accept(prepared, request.signal)
+        return Accepted(prepared.rejected, prepared.reasons)
 
     def run(self) -> None:
         """React and apply until `stop`: first what the log holds from before, then what comes in."""
@@ -146,22 +135,23 @@ class Flow:
         self.supervisor.stopping.set()
 
     def close(self) -> None:
-        """After `run` returned: let go of the threads and the log."""
-        self._decoding.shutdown()
+        """After `run` returned: let go of the decoder, the threads and the log."""
+        self._decoder.close()
         self._applying.shutdown()
         self._log.close()
 
     def _react_to_waiting(self, now_ns: int) -> Reaction | None:
-        deliveries = self._backlog.take(self._pace.batch_bytes)
-        if not deliveries and not self._reactor.is_ripe(now_ns):
+        payloads = self._backlog.take(self._pace.batch_bytes)
+        if not payloads and not self._reactor.is_ripe(now_ns):
             return None
-        boundary = Boundary(self._number + 1, deliveries[-1][0] if deliveries else self._seq, now_ns)
-        payload = msgspec.msgpack.encode(boundary)
-        self.supervisor.insist("log", lambda: self._log.append(BATCH_BOUNDARY, payload).result())
-        return self._react(boundary, deliveries)
+        boundary = Boundary(self._number + 1, payloads[-1][0] if payloads else self._seq, now_ns)
+        encoded = msgspec.msgpack.encode(boundary)
+        self.supervisor.insist("log", lambda: self._log.append(BATCH_BOUNDARY, encoded).result())
+        return self._react(boundary, payloads)
 
-    def _react(self, boundary: Boundary, deliveries: Sequence[tuple[int, Delivery]]) -> Reaction:
+    def _react(self, boundary: Boundary, payloads: Sequence[tuple[int, bytes]]) -> Reaction:
         self._number, self._seq = boundary.number, boundary.upto
+        deliveries = ((seq, self._deliveries.decode(payload)) for seq, payload in payloads)
         return self._reactor.react(boundary.number, deliveries, boundary.now_ns)
 
     def _apply(self, reaction: Reaction) -> None:
@@ -186,18 +176,17 @@ class Flow:
             if record.kind == BATCH_BOUNDARY
             and (boundary := msgspec.msgpack.decode(record.payload, type=Boundary)).number > self._number
         )
-        batch: list[tuple[int, Delivery]] = []
+        batch: list[tuple[int, bytes]] = []
         for record in self._log.read(self._cursor.seq):
             if record.kind != DELIVERY:
                 continue
             while boundaries and record.seq > boundaries[0].upto:
                 self._apply(self._react(boundaries.popleft(), batch))
                 batch = []
-            delivery = msgspec.msgpack.decode(record.payload, type=Delivery)
             if boundaries:
-                batch.append((record.seq, delivery))
+                batch.append((record.seq, record.payload))
             else:
-                self._backlog.put([Appended(record.seq, DELIVERY, len(record.payload), delivery)])
+                self._backlog.put([Appended(record.seq, DELIVERY, len(record.payload), record.payload)])
         for boundary in boundaries:
             self._apply(self._react(boundary, batch))
             batch = []

@@ -2,33 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+
+import msgspec
 
 from watchpost.model.step import Step
-from watchpost.session.session import Session
+from watchpost.session.session import Session, slot_of
 from watchpost.store.contracts import LedgerRow, LedgerStep
 
 StepFlags = Mapping[tuple[bytes, bytes], tuple[str, ...]]
 """Kinds of the flags at a step, by trace and span id."""
 
 
-def ledger_rows(session: Session, slots: Iterable[int], flags: StepFlags, seq: int) -> Iterator[LedgerRow]:
+class Title(msgspec.Struct, frozen=True):
+    """What every row of a session says of it; a row that says otherwise is out of date."""
+
+    workflow: str
+    user_id: str
+    outcome: str
+
+
+def title_of(session: Session) -> Title:
+    """What rows say of a session now."""
+    return Title(session.workflow(), session.user_id(), session.outcome or "")
+
+
+def slots_of(session: Session) -> set[int]:
+    """Every slot that holds a step of a session."""
+    steps = session.steps
+    if steps and slot_of(steps[0].start_ns) == (last := slot_of(steps[-1].start_ns)):
+        return {last}
+    return {slot_of(step.start_ns) for step in steps}
+
+
+def ledger_rows(session: Session, title: Title, slots: Iterable[int], flags: StepFlags, seq: int) -> list[LedgerRow]:
     """One row for each of these slots; a slot without steps is gone."""
-    workflow, outcome = session.workflow(), session.outcome or ""
-    user_id = session.user_id()
+    rows: list[LedgerRow] = []
     for slot in slots:
         steps = session.slot_steps(slot)
-        yield LedgerRow(
-            session.project,
-            slot,
-            session.session_id,
-            seq,
-            not steps,
-            workflow,
-            user_id,
-            outcome,
-            tuple([_counted(session, step, flags) for step in steps]),
+        rows.append(
+            LedgerRow(
+                session.project,
+                slot,
+                session.session_id,
+                seq,
+                not steps,
+                title.workflow,
+                title.user_id,
+                title.outcome,
+                tuple([_counted(session, step, flags) for step in steps]),
+            )
         )
+    return rows
 
 
 def _counted(session: Session, step: Step, flags: StepFlags) -> LedgerStep:
@@ -49,5 +74,5 @@ def _counted(session: Session, step: Step, flags: StepFlags) -> LedgerStep:
         tokens.input,
         tokens.output,
         step.cost_nano,
-        flags.get((step.trace_id, step.span_id), ()),
+        flags.get((step.trace_id, step.span_id), ()) if flags else (),
     )

@@ -26,11 +26,12 @@ def restore(
     """Hold every trace and session that these readings touch and those that are ripe; the traces that were found.
 
     What the store has beyond log sequence `visible_seq` is overlooked: it is from a batch that a crash cut short and that is
-    about to be folded again. A trace stands in the session that its visible spans say, so half-written memberships,
-    which only tell where to look, do no harm.
+    about to be folded again. A trace that an evaluation speaks of is restored with it. A trace stands in the
+    session that its visible spans say, so half-written memberships, which only tell where to look, do no harm.
     """
     found: list[TraceRef] = []
-    traces = sessions.unknown((r.project, r.trace_id) for r in readings)
+    touched = {(r.project, r.trace_id) for r in readings} | {(r.project, r.target[:16]) for r in readings if r.target}
+    traces = sessions.unknown(touched)
     wanted = list({*sessions.wanted(readings), *ripe})
     while traces or wanted:
         members = source.members_of_traces(traces) if traces else []

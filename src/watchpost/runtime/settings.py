@@ -30,8 +30,9 @@ class _Section(BaseModel):
 
 
 class IngestSettings(_Section):
-    """What one request may hold."""
+    """What one request may hold, and who decodes it."""
 
+    processes: Annotated[int, Field(ge=0)] = 1
     body_mib: _Mebibytes = 16
     decompressed_mib: _Mebibytes = 32
     items: _Count = 100_000
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     session: SessionSettings = SessionSettings()
     loop: LoopSection = LoopSection()
     redaction: RedactionSection = RedactionSection()
+    prices: tuple[dict[str, object], ...] = ()
     rules: tuple[dict[str, object], ...] = ()
     webhooks: dict[str, WebhookSection] = {}
 

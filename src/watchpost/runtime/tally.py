@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from watchpost.ingest.otlp import Decoded
+from watchpost.runtime.prepare import Prepared
 
 
 class FlowTally:
@@ -11,19 +11,25 @@ class FlowTally:
     def __init__(self) -> None:
         self.accepted_spans = 0
         self.accepted_logs = 0
+        self.accepted_points = 0
         self.rejected_spans = 0
         self.rejected_logs = 0
+        self.rejected_points = 0
         self.batches = 0
         self.apply_ns = 0
 
-    def accept(self, decoded: Decoded, signal: str) -> None:
+    def accept(self, prepared: Prepared, signal: str) -> None:
         """Count one request that was made durable."""
-        self.accepted_spans += sum(len(parcel.spans) for parcel in decoded.parcels)
-        self.accepted_logs += sum(len(parcel.logs) for parcel in decoded.parcels)
-        if signal == "traces":
-            self.rejected_spans += decoded.rejected
-        else:
-            self.rejected_logs += decoded.rejected
+        self.accepted_spans += prepared.spans
+        self.accepted_logs += prepared.logs
+        self.accepted_points += prepared.points
+        match signal:
+            case "logs":
+                self.rejected_logs += prepared.rejected
+            case "metrics":
+                self.rejected_points += prepared.rejected
+            case _:
+                self.rejected_spans += prepared.rejected
 
     def apply(self, took_ns: int) -> None:
         """Count one applied batch."""

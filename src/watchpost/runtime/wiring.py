@@ -20,13 +20,18 @@ from watchpost.alerting.notifiers.webhook import Webhook
 from watchpost.detect.loop import LoopDetector, LoopSettings
 from watchpost.detect.run import DetectorFactory
 from watchpost.ingest.items import Limits
-from watchpost.ingest.redact import OwnPattern, RedactionSettings, Redactor
+from watchpost.ingest.own_prices import PriceError, own_prices
+from watchpost.ingest.price import Pricing
+from watchpost.ingest.redact import OwnPattern, RedactionSettings
 from watchpost.log.log import Log
 from watchpost.log.record import LogLimits
 from watchpost.rules.flag_rules import FlagRules, RuleError, read_rules
 from watchpost.runtime.backlog import Backlog
 from watchpost.runtime.clock import now_ns
+from watchpost.runtime.decode_process import DecodingProcess, DecodingProcesses
+from watchpost.runtime.decoder import InProcessDecoder
 from watchpost.runtime.flow import Flow, Pace
+from watchpost.runtime.prepare import Preparer, Setup
 from watchpost.runtime.react import Reactor
 from watchpost.runtime.settings import Settings, SettingsError
 from watchpost.runtime.supervisor import Supervisor
@@ -79,7 +84,7 @@ class Stores(msgspec.Struct, frozen=True):
 
 
 class Watchpost(msgspec.Struct, frozen=True):
-    """One whole Watchpost, not yet running."""
+    """One whole Watchpost, not yet running. Where there are processes for decoding, nothing is accepted unless they run."""
 
     stores: Stores
     flow: Flow
@@ -87,6 +92,8 @@ class Watchpost(msgspec.Struct, frozen=True):
     sessions: Sessions
     deliverers: tuple[Deliverer, ...]
     bell: Bell
+    pricing: Pricing
+    decoding: tuple[DecodingProcess, ...]
 
 
 @contextmanager
@@ -107,8 +114,15 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
         yield Stores(folder, telemetry, state)
 
 
-def assemble(settings: Settings, stores: Stores, *, patient: bool) -> Watchpost:
-    """Build everything that runs on the stores; a patient one outlasts a full disk or a lost database. Raises `SettingsError` for rules and channels that cannot work."""
+def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: int = 0) -> Watchpost:
+    """Build everything that runs on the stores, with so many processes for decoding, or none but this one.
+
+    A patient one outlasts a full disk or a lost database. Raises `SettingsError` for rules, channels, prices and patterns that cannot work.
+    """
+    setup = _setup(settings, stores.folder.key)
+    preparer = _preparer(setup)
+    pricing = _pricing(settings)
+    decoding = tuple(DecodingProcess(setup) for _ in range(processes))
     backlog = Backlog()
     cursor = stores.state.cursor()
     log = Log.open(
@@ -128,9 +142,10 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool) -> Watchpost:
     flow = Flow(
         log=log,
         backlog=backlog,
-        redactor=_redactor(settings, stores.folder.key),
+        decoder=DecodingProcesses(decoding) if decoding else InProcessDecoder(preparer),
         reactor=Reactor(
             sessions,
+            pricing=pricing,
             detectors=_detectors(settings),
             rules=_rules(settings),
             source=stores.telemetry,
@@ -142,15 +157,9 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool) -> Watchpost:
         now_ns=now_ns,
         nudge=bell.ring,
         supervisor=Supervisor(patient=patient),
-        limits=Limits(
-            settings.ingest.body_mib * _MIB,
-            settings.ingest.decompressed_mib * _MIB,
-            settings.ingest.items,
-            settings.ingest.attributes,
-        ),
         pace=Pace(settings.flow.batch_seconds, 64 * _MIB, settings.flow.lag_mib * _MIB, settings.flow.fold_mib * _MIB),
     )
-    return Watchpost(stores, flow, backlog, sessions, deliverers, bell)
+    return Watchpost(stores, flow, backlog, sessions, deliverers, bell, pricing, decoding)
 
 
 def _detectors(settings: Settings) -> tuple[DetectorFactory, ...]:
@@ -161,22 +170,35 @@ def _detectors(settings: Settings) -> tuple[DetectorFactory, ...]:
     return (lambda: LoopDetector(loop),)
 
 
-def _redactor(settings: Settings, key: bytes) -> Redactor:
-    section = settings.redaction
+def _setup(settings: Settings, key: bytes) -> Setup:
+    ingest, section = settings.ingest, settings.redaction
     given = {} if section.kinds is None else {"kinds": section.kinds}
+    return Setup(
+        Limits(ingest.body_mib * _MIB, ingest.decompressed_mib * _MIB, ingest.items, ingest.attributes),
+        RedactionSettings(
+            own_patterns=tuple(OwnPattern(name, regex) for name, regex in section.patterns.items()),
+            own_fields=section.fields,
+            id_formats=section.id_formats,
+            allowed_fields=section.allowed_fields,
+            **given,
+        ),
+        key,
+    )
+
+
+def _preparer(setup: Setup) -> Preparer:
+    """Also where other processes prepare: what is wrong with the settings is said before anything starts."""
     try:
-        return Redactor(
-            RedactionSettings(
-                own_patterns=tuple(OwnPattern(name, regex) for name, regex in section.patterns.items()),
-                own_fields=section.fields,
-                id_formats=section.id_formats,
-                allowed_fields=section.allowed_fields,
-                **given,
-            ),
-            key,
-        )
+        return Preparer(setup)
     except ValueError as error:
         raise SettingsError(f"redaction: {error}") from error
+
+
+def _pricing(settings: Settings) -> Pricing:
+    try:
+        return Pricing(own_prices(settings.prices))
+    except PriceError as error:
+        raise SettingsError(f"prices: {error}") from error
 
 
 def _rules(settings: Settings) -> FlagRules:

@@ -7,12 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from watchpost.ingest.content import Form
 from watchpost.ingest.read import raw_attributes
+from watchpost.ingest.reported import forms, reported
 from watchpost.model.flag import Flag, FlagState, Severity
 from watchpost.model.session import Outcome, State, Summary, Totals
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import LogLine
 from watchpost.store.contracts import StepRow
+from watchpost_core.taxonomy import GROUPS
 
 SpanRef = tuple[bytes, bytes]
 """(trace id, span id)."""
@@ -35,17 +38,24 @@ class FlagAnswer(msgspec.Struct, frozen=True):
 
 
 class TotalsAnswer(msgspec.Struct, frozen=True):
-    """What a session used; null where no source reported it. `cost_usd` is a decimal string."""
+    """What a session used; null where no source reported it. `cost_usd` is a decimal string.
+
+    `retries` are model calls made again after an error, counted as one with the next; `unseen_tool_calls` were asked for by a model
+    and are not known to have run. Where `estimated`, tokens are totals that agents reported of model calls that were not seen.
+    """
 
     steps: int
-    llm_calls: int
-    tool_calls: int
-    tool_errors: int
+    llm_calls: int | None
+    tool_calls: int | None
+    tool_errors: int | None
     input_tokens: int | None
     output_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
     cost_usd: str | None
+    retries: int
+    unseen_tool_calls: int
+    estimated: bool
 
 
 class SessionAnswer(msgspec.Struct, frozen=True):
@@ -111,15 +121,31 @@ class LogAnswer(msgspec.Struct, frozen=True):
     attributes: dict[str, object]
 
 
+class ErrorHandling(msgspec.Struct, frozen=True):
+    """How errors of a type are handled: the group they belong to, what a team does about them, how badly one counts."""
+
+    group: str
+    stance: str
+    severity: str
+
+
 class StepDetailAnswer(StepAnswer, frozen=True, kw_only=True):
     """One step with what it carried.
 
     `attributes` are the span's own, by the names they were received with; `span` is the rest of it: resource, scope, kind,
-    status, status_message, events, links, where it had them.
+    status, status_message, events, links, where it had them. `error` is the error as reported and
+    `error_handling` what its type asks for, null where it has none; `input_form` and `output_form`
+    say how the contents stood: absent, redacted, truncated, json, python or text. `reported` is what the source says of the
+    step itself, such as its own step number, anomaly or rationale.
     """
 
+    error: str
+    error_handling: ErrorHandling | None
     input: str
+    input_form: Form
     output: str
+    output_form: Form
+    reported: dict[str, object]
     attributes: dict[str, object]
     span: dict[str, object]
     logs: list[LogAnswer]
@@ -168,6 +194,9 @@ def totals_answer(totals: Totals) -> TotalsAnswer:
         cached_tokens=totals.cached_tokens,
         reasoning_tokens=totals.reasoning_tokens,
         cost_usd=usd(totals.cost_nano),
+        retries=totals.retries,
+        unseen_tool_calls=totals.unseen_tool_calls,
+        estimated=totals.estimated,
     )
 
 
@@ -216,11 +245,23 @@ def step_answer(row: StepRow, flags: Mapping[SpanRef, Sequence[FlagAnswer]]) -> 
 def detail_answer(step: StepAnswer, reading: Reading, logs: Sequence[LogLine]) -> StepDetailAnswer:
     """A step with what its span carried."""
     rest = msgspec.json.decode(reading.rest, type=dict[str, object])
+    attributes = raw_attributes(reading)
+    input_form, output_form = forms(attributes, reading.kind)
     return StepDetailAnswer(
         **{name: getattr(step, name) for name in StepAnswer.__struct_fields__},
+        error=reading.error,
+        error_handling=_handling(reading.error_type),
         input=reading.input,
+        input_form=input_form,
         output=reading.output,
-        attributes=raw_attributes(reading),
+        output_form=output_form,
+        reported=reported(attributes),
+        attributes=attributes,
         span={name: value for name, value in rest.items() if name != "attributes"},
         logs=[LogAnswer(moment(x.time_ns), x.severity, x.event_name, x.body, x.attributes) for x in logs],
     )
+
+
+def _handling(error_type: str) -> ErrorHandling | None:
+    group = next((group for name, group in GROUPS.items() if name == error_type), None)
+    return ErrorHandling(group.name, group.stance, group.severity) if group else None

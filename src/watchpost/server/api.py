@@ -1,4 +1,4 @@
-"""The JSON API for sessions and steps."""
+"""The JSON API for sessions, steps and the metrics that agents sent."""
 
 from __future__ import annotations
 
@@ -13,19 +13,33 @@ from watchpost.query.sessions import SessionFilter
 from watchpost.server.answers import SessionAnswer, SessionsAnswer, StepDetailAnswer, StepsAnswer
 from watchpost.server.archive import Archive, read_cursor
 from watchpost.server.problem import MEDIA_TYPE, Problem
+from watchpost.server.received_metrics import PointsAnswer, StreamsAnswer, points_page, streams_page
+from watchpost.server.unpriced import UnpricedAnswer, UnpricedCalls
+from watchpost.store.contracts import MetricReader
 
 _Schemas = dict[str, dict[str, object]]
 
-_ANSWERS = (SessionsAnswer, SessionAnswer, StepsAnswer, StepDetailAnswer, Problem)
+_ANSWERS = (
+    SessionsAnswer,
+    SessionAnswer,
+    StepsAnswer,
+    StepDetailAnswer,
+    StreamsAnswer,
+    PointsAnswer,
+    UnpricedAnswer,
+    Problem,
+)
 _REF = "#/components/schemas/"
 
 Text = Annotated[str, Query(max_length=1024)]
 Cursor = Annotated[str, Query(max_length=256, description="`next` of the page before")]
+LongCursor = Annotated[str, Query(max_length=20_000, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 StepId = Annotated[str, Path(description="The span id of the step, 16 hexadecimal digits")]
 TraceId = Annotated[
     str, Query(max_length=64, description="Needed only where two traces of the session share the step id")
 ]
+Since = Annotated[str, Query(max_length=64, description="ISO 8601, UTC unless it says otherwise; empty for ever")]
 After = Annotated[int, Query(ge=0, le=2**31, description="The number of the last step already read")]
 
 
@@ -67,7 +81,7 @@ def session_filter(
 Wanted = Annotated[SessionFilter, Depends(session_filter)]
 
 
-def router(archive: Archive) -> APIRouter:
+def router(archive: Archive, points: MetricReader, unpriced: UnpricedCalls) -> APIRouter:
     """The routes under `/api`. They read the stores, so they are plain functions, which run in worker threads."""
     routes = APIRouter(prefix="/api", default_response_class=JsonResponse)
 
@@ -90,6 +104,23 @@ def router(archive: Archive) -> APIRouter:
     def step(key: str, step_id: StepId, trace_id: TraceId = "") -> Response:
         """One step with its input, output, raw attributes and logs."""
         return JsonResponse(archive.step(key, step_id, trace_id).detail)
+
+    @routes.get("/received-metrics", responses=_answers(StreamsAnswer))
+    def received_metrics(project: Text = "", cursor: LongCursor = "", limit: Limit = 50) -> Response:
+        """The metrics that agents sent, by name; one for each unit and type that a name was sent with."""
+        return JsonResponse(streams_page(points, project, cursor, limit))
+
+    @routes.get("/received-metrics/{name:path}", responses=_answers(PointsAnswer, 404))
+    def received_points(name: str, project: Text = "", cursor: Cursor = "", limit: Limit = 50) -> Response:
+        """The points of one metric, the latest first."""
+        return JsonResponse(points_page(points, name, project, cursor, limit))
+
+    @routes.get("/unpriced-models", responses=_answers(UnpricedAnswer))
+    def unpriced_models(
+        project: Text = "", since: Since = "", limit: Annotated[int, Query(ge=1, le=1000)] = 200
+    ) -> Response:
+        """The models whose calls have no price, the most calls first."""
+        return JsonResponse(unpriced.answer(project, since, limit))
 
     return routes
 

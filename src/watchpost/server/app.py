@@ -15,15 +15,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from watchpost.ingest.request import PATHS
 from watchpost.server import api, grpc, pages
+from watchpost.server.agents_sdk import AgentsSdkLanguage
 from watchpost.server.archive import Archive
 from watchpost.server.door import Door
 from watchpost.server.health import Health
 from watchpost.server.metrics import Metrics
-from watchpost.server.otlp import BodyBudget, OtlpEndpoint
+from watchpost.server.otlp import BodyBudget, ExportEndpoint, Language, OtlpLanguage
 from watchpost.server.problem import MovedError, NotFoundError, ParameterError, moved, problem_of, problem_response
 from watchpost.server.safety import LoopbackOnly
-from watchpost.store.contracts import FlagReader, LogReader, SessionReader
+from watchpost.server.unpriced import UnpricedCalls
+from watchpost.store.contracts import FlagReader, LogReader, MetricReader, SessionReader
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
@@ -53,6 +56,8 @@ def create_app(
     sessions: SessionReader,
     flags: FlagReader,
     logs: LogReader,
+    points: MetricReader,
+    unpriced: UnpricedCalls,
     health: Health,
     settings: ServerSettings,
 ) -> FastAPI:
@@ -72,9 +77,15 @@ def create_app(
             await server.stop()
 
     budget = BodyBudget(settings.max_held_bytes)
+    languages: tuple[Language, ...] = (
+        OtlpLanguage("traces"),
+        OtlpLanguage("logs"),
+        OtlpLanguage("metrics"),
+        AgentsSdkLanguage(),
+    )
     endpoints = {
-        "/v1/traces": OtlpEndpoint("traces", door, settings.max_body_bytes, budget, metrics.answers),
-        "/v1/logs": OtlpEndpoint("logs", door, settings.max_body_bytes, budget, metrics.answers),
+        PATHS[language.signal]: ExportEndpoint(language, door, settings.max_body_bytes, budget, metrics.answers)
+        for language in languages
     }
     app = Application(
         title="Watchpost",
@@ -91,7 +102,7 @@ def create_app(
     for error in (NotFoundError, ParameterError, MovedError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, _answer_error)
     archive = Archive(sessions, flags, logs)
-    app.include_router(api.router(archive))
+    app.include_router(api.router(archive, points, unpriced))
     app.include_router(pages.router(archive))
     app.mount("/static", pages.static_files())
     _add_health(app, health, metrics)

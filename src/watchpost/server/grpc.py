@@ -16,6 +16,7 @@ from watchpost.server.otlp_answer import Fault
 _SERVICES: tuple[tuple[str, Signal], ...] = (
     ("opentelemetry.proto.collector.trace.v1.TraceService", "traces"),
     ("opentelemetry.proto.collector.logs.v1.LogsService", "logs"),
+    ("opentelemetry.proto.collector.metrics.v1.MetricsService", "metrics"),
 )
 _CODES = {
     otlp_answer.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
@@ -54,7 +55,7 @@ async def start(door: Door, host: str, port: int, max_message_bytes: int, answer
 
 
 class _Export:
-    """The one method that both services have."""
+    """The one method that each service has."""
 
     def __init__(self, signal: Signal, door: Door, answers: Counter) -> None:
         self._signal: Signal = signal

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from watchpost.model.cost import UnpricedReason
 from watchpost.model.notice import DeliveryState
 
 
@@ -14,7 +15,8 @@ class HealthNumbers(msgspec.Struct, frozen=True):
     """The state of the flow at one moment; counts run from the start of the process.
 
     `apply_seconds` is the time spent in all batches applied; `react_lag_s` is how long ago the oldest delivery was received
-    that has not been reacted to, 0 if there is none. `outbox` counts notices by (channel, state), and `telemetry_rows` and
+    that has not been reacted to, 0 if there is none. `unpriced` counts received model calls by why they have no
+    price, `outbox` notices by (channel, state), and `telemetry_rows` and
     `telemetry_bytes` by table, the latter as they lie on disk.
     """
 
@@ -22,6 +24,8 @@ class HealthNumbers(msgspec.Struct, frozen=True):
     rejected_spans: int = 0
     accepted_logs: int = 0
     rejected_logs: int = 0
+    accepted_points: int = 0
+    rejected_points: int = 0
     log_bytes: int = 0
     log_lag_bytes: int = 0
     batches_applied: int = 0
@@ -29,6 +33,7 @@ class HealthNumbers(msgspec.Struct, frozen=True):
     react_lag_s: float = 0.0
     open_sessions: int = 0
     held_fold_bytes: int = 0
+    unpriced: Mapping[UnpricedReason, int] = {}
     outbox: Mapping[tuple[str, DeliveryState], int] = {}
     telemetry_rows: Mapping[str, int] = {}
     telemetry_bytes: Mapping[str, int] = {}

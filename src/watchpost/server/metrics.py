@@ -65,13 +65,21 @@ def _families(now: HealthNumbers) -> Iterable[Metric]:
     for name, what, field in _GAUGES:
         yield GaugeMetricFamily(name, what, value=getattr(now, field))
     items = CounterMetricFamily(
-        "watchpost_items", "Spans and log records by what became of them.", labels=["item", "fate"]
+        "watchpost_items", "Spans, log records and metric points by what became of them.", labels=["item", "fate"]
     )
     items.add_metric(["span", "accepted"], now.accepted_spans)
     items.add_metric(["span", "rejected"], now.rejected_spans)
     items.add_metric(["log", "accepted"], now.accepted_logs)
     items.add_metric(["log", "rejected"], now.rejected_logs)
+    items.add_metric(["point", "accepted"], now.accepted_points)
+    items.add_metric(["point", "rejected"], now.rejected_points)
     yield items
+    unpriced = CounterMetricFamily(
+        "watchpost_unpriced_calls", "Model calls received without a price, by reason.", labels=["reason"]
+    )
+    for reason, count in now.unpriced.items():
+        unpriced.add_metric([reason], count)
+    yield unpriced
     outbox = GaugeMetricFamily("watchpost_outbox_notices", "Notices by channel and state.", labels=["channel", "state"])
     for (channel, state), count in now.outbox.items():
         outbox.add_metric([channel, state], count)

@@ -17,7 +17,11 @@ UNAVAILABLE = 14
 """Numbers of google.rpc.Code."""
 
 _TYPE = "type.googleapis.com/google.rpc."
-_REJECTED: dict[Signal, str] = {"traces": "rejectedSpans", "logs": "rejectedLogRecords"}
+_REJECTED: dict[Signal, str] = {
+    "traces": "rejectedSpans",
+    "logs": "rejectedLogRecords",
+    "metrics": "rejectedDataPoints",
+}
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -30,7 +34,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 def export_response(accepted: Accepted) -> bytes:
-    """ExportTraceServiceResponse or ExportLogsServiceResponse (their fields have the same numbers) as protobuf."""
+    """The ExportServiceResponse of any signal as protobuf; their fields have the same numbers."""
     if not accepted.rejected and not accepted.reasons:
         return b""
     partial = _number(1, accepted.rejected) + _text(2, "; ".join(accepted.reasons))

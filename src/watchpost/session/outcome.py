@@ -26,7 +26,7 @@ def outcome(session: Session) -> Outcome:
     if not _failed(run, steps):
         return "completed"
     for step in steps:
-        if step.status == "error" and _names_time(step.error_type):
+        if step.status == "error" and (step.error_type == "tool_timeout" or _names_time(step.error)):
             return "timeout"
         if step.kind == "tool" and step.status == "error":
             return "tool_error"
@@ -45,7 +45,7 @@ def _failed(run: Trace, latest_first: Sequence[Step]) -> bool:
         return True
     late = [node for node in failed if node.end_ns >= last_start]
     around = _around(run, latest_first) if late else set()
-    return any(node.kind != "chain" or node.span_id in around for node in late)
+    return any(node.kind not in {"chain", "other"} or node.span_id in around for node in late)
 
 
 def _around(run: Trace, steps: Sequence[Step]) -> set[bytes]:
@@ -59,5 +59,7 @@ def _around(run: Trace, steps: Sequence[Step]) -> set[bytes]:
     return around
 
 
-def _names_time(error_type: str) -> bool:
-    return "timeout" in error_type.lower() or "deadline" in error_type.lower()
+def _names_time(error: str) -> bool:
+    """Whether the exception, with which the text begins, is one of a time limit."""
+    exception = error.partition(":")[0].lower()
+    return "timeout" in exception or "deadline" in exception

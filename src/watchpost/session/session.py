@@ -10,6 +10,7 @@ import msgspec
 from watchpost.model.session import Outcome, State, Summary, Totals, session_key
 from watchpost.model.step import Step
 from watchpost.session.trace import Claim, Trace
+from watchpost.session.twins import Twins
 
 SLOT_NS = 600 * 10**9
 """The ledger keeps a session's steps in rows of ten minutes by their start."""
@@ -67,23 +68,37 @@ class Session:
         self.outcome: Outcome | None = None
         self.revision = 0
         self._order: list[StepKey] = []
-        self._counts = {"llm": 0, "tool": 0, "tool_errors": 0}
+        self.twins = Twins()
+        self._counts = {
+            "llm": 0,
+            "retries": 0,
+            "tool": 0,
+            "tool_errors": 0,
+            "ran": 0,
+            "untold": 0,
+            "asked": 0,
+            "unsaid": 0,
+        }
         self._input, self._output, self._cached, self._reasoning, self._cost = (_Sum() for _ in range(5))
 
     def place(self, step: Step) -> None:
         """Add a step where its start puts it."""
         key = step_key(step)
         place = len(self._order) if not self._order or key > self._order[-1] else bisect_left(self._order, key)
+        self._count_retries(place - 1, place + 1, -1)
         self._order.insert(place, key)
         self.steps.insert(place, step)
+        self._count_retries(place - 1, place + 2, 1)
         self._tally(step, 1)
         self._touch(place, step)
 
     def remove(self, step: Step) -> None:
         """Take out a step that was placed."""
         place = bisect_left(self._order, step_key(step))
+        self._count_retries(place - 1, place + 2, -1)
         del self._order[place]
         del self.steps[place]
+        self._count_retries(place - 1, place + 1, 1)
         self._tally(step, -1)
         self._touch(place, step)
 
@@ -114,7 +129,7 @@ class Session:
             self.state,
             self.outcome,
             self.revision,
-            min((trace.started_ns for trace in traces), default=0),
+            min((trace.started_ns for trace in traces if trace.started_ns), default=0),
             max((trace.ended_ns for trace in traces), default=0),
             self.received_ns(),
             due_ns,
@@ -138,18 +153,51 @@ class Session:
         return self._first(trace.claim("service") for trace in self.traces.values())
 
     def totals(self) -> Totals:
-        """What it used so far."""
+        """What it used so far.
+
+        A model call that failed and was made again at once is one call with the next. Where an agent worked and no model call
+        was seen, their number is not reported, and tokens are what agents report as their total. Where a model asked for tools,
+        or may have, and none was seen, the number of tool calls is not reported; nor is that of errors where a call does not tell.
+        """
+        counts = self._counts
+        unseen = self._has_unseen_calls()
+        silent = not counts["ran"] and (counts["asked"] > 0 or counts["unsaid"] > 0 or unseen)
+        tokens = (self._input.value, self._output.value, self._cached.value, self._reasoning.value)
+        estimated = False
+        if unseen:
+            tokens = self._estimate()
+            estimated = tokens[0] is not None
         return Totals(
             len(self.steps),
-            self._counts["llm"],
-            self._counts["tool"],
-            self._counts["tool_errors"],
-            self._input.value,
-            self._output.value,
-            self._cached.value,
-            self._reasoning.value,
+            None if unseen else counts["llm"] - counts["retries"],
+            None if silent else counts["tool"],
+            None if silent or counts["untold"] else counts["tool_errors"],
+            *tokens,
             self._cost.value,
+            counts["retries"],
+            max(counts["asked"] - counts["ran"], 0),
+            estimated,
         )
+
+    @property
+    def is_agentic(self) -> bool:
+        """Whether any of it is what an agent does."""
+        return any(trace.is_agentic for trace in self.traces.values())
+
+    def _has_unseen_calls(self) -> bool:
+        """Whether agents or tools worked for a model of which no call was seen, and no guardrail kept it from being called."""
+        if self._counts["llm"]:
+            return False
+        traces = self.traces.values()
+        return any(trace.agents or trace.asked_tools for trace in traces) and not any(t.tripped for t in traces)
+
+    def _estimate(self) -> tuple[int | None, int | None, int | None, int | None]:
+        found = [trace.estimate() for trace in self.traces.values()]
+        input_, output, cached, reasoning = (
+            [count for count in column if count is not None]
+            for column in zip(*[(t.input, t.output, t.cached, t.reasoning) for t in found], strict=True)
+        )
+        return _total(input_), _total(output), _total(cached), _total(reasoning)
 
     @property
     def held_bytes(self) -> int:
@@ -161,16 +209,35 @@ class Session:
         return min((claim for claim in claims if claim is not None), default=(0, b"", ""))[2]
 
     def _tally(self, step: Step, sign: int) -> None:
+        counts = self._counts
         if step.kind == "llm":
-            self._counts["llm"] += sign
+            counts["llm"] += sign
+            counts["asked"] += sign * (step.asked or 0)
+            counts["unsaid"] += sign * (step.asked is None)
             self._input.move(step.tokens.input, sign)
             self._output.move(step.tokens.output, sign)
             self._cached.move(step.tokens.cached, sign)
             self._reasoning.move(step.tokens.reasoning, sign)
-        elif step.kind == "tool":
-            self._counts["tool"] += sign
-            self._counts["tool_errors"] += sign * (step.status == "error")
+        elif step.tool and step.kind in {"tool", "handoff"}:
+            counts["ran"] += sign
+            if step.kind == "tool" and step.ran:
+                counts["tool"] += sign
+                counts["tool_errors"] += sign * (step.status == "error")
+                counts["untold"] += sign * (step.status == "unknown")
         self._cost.move(step.cost_nano, sign)
+
+    def _count_retries(self, first: int, end: int, sign: int) -> None:
+        """Count the failed model calls among these places that the next step made again."""
+        for place in range(max(first, 0), min(end, len(self.steps)) - 1):
+            failed, again = self.steps[place], self.steps[place + 1]
+            if (
+                failed.kind == again.kind == "llm"
+                and failed.status == "error"
+                and failed.trace_id == again.trace_id
+                and failed.parent_id == again.parent_id != b""
+                and (failed.model == again.model or not failed.model or again.model.startswith(failed.model))
+            ):
+                self._counts["retries"] += sign
 
     def _touch(self, place: int, step: Step) -> None:
         self.changed_from = min(self.changed_from, place)
@@ -180,3 +247,7 @@ class Session:
 def slot_of(start_ns: int) -> int:
     """The slot, in Unix seconds, of a step that starts at a time."""
     return start_ns // SLOT_NS * 600
+
+
+def _total(counts: list[int]) -> int | None:
+    return sum(counts) if counts else None

@@ -8,6 +8,8 @@ import msgspec
 
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
+from watchpost.session.hosts import Hosts
+from watchpost.session.node import Node
 from watchpost.session.outcome import outcome
 from watchpost.session.session import Quiet, Session, slot_of
 from watchpost.session.timers import SessionRef, Timers
@@ -27,7 +29,7 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What one settling changed: the sessions, emptied ones with the key that took their last trace, and the moves."""
+    """What one settling changed: the sessions, those that nothing of an agent is left in with the key that took it, and the moves."""
 
     changed: tuple[Session, ...]
     moved_to: dict[str, str]
@@ -49,6 +51,7 @@ class Sessions:
         self._loading: list[Trace] = []
         self._loaded: list[SessionRef] = []
         self._clock = Timers()
+        self._hosts = Hosts()
 
     def unknown(self, refs: Iterable[TraceRef]) -> list[TraceRef]:
         """Those of these traces that are not held."""
@@ -89,6 +92,9 @@ class Sessions:
         """All that was loaded is whole: put it together as it was settled before."""
         for trace in self._loading:
             if trace.nodes:
+                self._hosts.note(trace)
+        for trace in self._loading:
+            if trace.nodes:
                 self._settle_trace(trace)
         for ref in self._loaded:
             session = self._sessions[ref]
@@ -111,23 +117,40 @@ class Sessions:
         """Bring every session up to date with what was added, and end those whose time has come."""
         changed: dict[SessionRef, Session] = {}
         moves: list[Move] = []
-        left: dict[SessionRef, str] = {}
-        for trace in self._dirty.values():
+        left: dict[SessionRef, SessionRef] = {}
+        stirred: set[SessionRef] = set()
+        waiting = list(self._dirty.values())
+        while waiting:
+            trace = waiting.pop()
             before = trace.session_id
+            led = self._hosts.note(trace)
             after = self._settle_trace(trace)
+            if before and before != after.session_id:
+                led += self._hosts.followers(trace)
+            waiting += [each for each in led if each.touched or self._home(each) != each.session_id]
             changed[after.project, after.session_id] = after
+            if trace.stirred or before != after.session_id:
+                stirred |= {(after.project, after.session_id), (after.project, before)}
+            trace.stirred = False
             if before != after.session_id:
                 moves.append(Move(trace.project, after.session_id, trace.trace_id, live=True))
             if before and before != after.session_id:
                 moves.append(Move(trace.project, before, trace.trace_id, live=False))
                 changed[trace.project, before] = self._sessions[trace.project, before]
-                left[trace.project, before] = after.key
+                if after.is_agentic or (trace.project, before) not in left:
+                    left[trace.project, before] = (after.project, after.session_id)
         self._dirty.clear()
         for ref, session in changed.items():
-            self._reopen(ref, session, revision)
+            session.revision = revision
+            if ref in stirred or session.state != "ended":
+                self._reopen(ref, session)
         for session in self._end(now_ns, revision):
             changed[session.project, session.session_id] = session
-        moved_to = {changed[ref].key: key for ref, key in left.items() if not changed[ref].traces}
+        moved_to = {
+            changed[ref].key: changed[to].key
+            for ref, to in left.items()
+            if changed[to].is_agentic and not changed[ref].is_agentic
+        }
         return Settled(tuple(changed.values()), moved_to, tuple(moves))
 
     def wake(self, summary: Summary) -> None:
@@ -164,8 +187,9 @@ class Sessions:
             held -= session.held_bytes
             gone.append(session)
             del self._sessions[session.project, session.session_id]
-            for trace_id in session.traces:
-                del self._traces[session.project, trace_id]
+            for trace in session.traces.values():
+                del self._traces[session.project, trace.trace_id]
+                self._hosts.forget(trace)
         return gone
 
     @property
@@ -178,8 +202,13 @@ class Sessions:
         """The sessions in memory."""
         return tuple(self._sessions.values())
 
+    def _home(self, trace: Trace) -> str:
+        """The session that a trace belongs to: what follows another trace belongs where that one does."""
+        host = self._hosts.of(trace)
+        return trace.session() if host is None else host.session()
+
     def _settle_trace(self, trace: Trace) -> Session:
-        session = self._sessions[trace.project, trace.session()]
+        session = self._sessions[trace.project, self._home(trace)]
         if trace.session_id != session.session_id:
             self._leave(trace)
             trace.session_id = session.session_id
@@ -189,20 +218,44 @@ class Sessions:
             touched = trace.touched
         for span_id in touched:
             node = trace.nodes[span_id]
-            old, new = trace.placed.get(span_id), node.step if node.counted else None
-            if old is new:
-                continue
-            if old is not None:
-                session.remove(old)
-                del trace.placed[span_id]
-            if new is not None:
-                session.place(new)
-                trace.placed[span_id] = new
+            for other, twin in self._pair(session, trace, node):
+                self._place(session, session.traces[other], twin)
+            self._place(session, trace, node)
         for span_id in trace.retitled:
             session.slots.update(slot_of(node.start_ns) for node in trace.beneath(span_id) if node.counted)
         trace.touched.clear()
         trace.retitled.clear()
         return session
+
+    @staticmethod
+    def _pair(session: Session, trace: Trace, node: Node) -> Iterable[tuple[bytes, Node]]:
+        """Put a call that carries an id among its twins; those of them whose standing may have changed."""
+        known = trace.twinned.get(node.span_id)
+        key = (node.kind, node.call) if node.call and node.counted else None
+        if key is None and known is None:
+            return ()
+        affected: Iterable[tuple[bytes, Node]] = ()
+        if known is not None and known != key:
+            affected = session.twins.take(trace.trace_id, *known, node.span_id)
+            del trace.twinned[node.span_id]
+        if key is not None:
+            trace.twinned[node.span_id] = key
+            affected = (*affected, *session.twins.put(trace.trace_id, node))
+        return affected
+
+    @staticmethod
+    def _place(session: Session, trace: Trace, node: Node) -> None:
+        """Let the step of a node stand in the session if it counts, and only then."""
+        counted = node.counted and (node.span_id not in trace.twinned or session.twins.counts(node))
+        old, new = trace.placed.get(node.span_id), node.step if counted else None
+        if old is new:
+            return
+        if old is not None:
+            session.remove(old)
+            del trace.placed[node.span_id]
+        if new is not None:
+            session.place(new)
+            trace.placed[node.span_id] = new
 
     def _leave(self, trace: Trace) -> None:
         if not trace.session_id:
@@ -212,9 +265,15 @@ class Sessions:
             session.remove(step)
         trace.placed.clear()
         del session.traces[trace.trace_id]
+        twinned = list(trace.twinned.items())
+        trace.twinned.clear()
+        for span_id, key in twinned:
+            for other, twin in session.twins.take(trace.trace_id, *key, span_id):
+                if other != trace.trace_id:
+                    self._place(session, session.traces[other], twin)
 
-    def _reopen(self, ref: SessionRef, session: Session, revision: int) -> None:
-        session.revision = revision
+    def _reopen(self, ref: SessionRef, session: Session) -> None:
+        """Let a session in which something happened run on; what is only said of it afterwards changes nothing."""
         if not session.traces:
             self._clock.stop(ref)
             session.state, session.outcome = "running", None

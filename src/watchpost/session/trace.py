@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from sys import intern
 
 import msgspec
 
-from watchpost.model.step import STEP_KINDS, Reading, Step
-
-TEXT_KEPT = 8192
-"""Characters of a tool call's arguments and of its result that stay in the fold."""
+from watchpost.model.step import Reading, Step, Tokens
+from watchpost.session.node import UNREPORTED, Node, absorbed, node_of, same_call, standing
 
 NODE_BYTES = 1750
 """What one span holds in memory beside its texts, a third of it in detectors: measured with tracemalloc over 500 sessions of 20 spans."""
@@ -19,31 +16,7 @@ MAX_DEPTH = 4096
 """How far a chain of parents is followed; a longer one, or a circle, counts as cut off there."""
 
 _BARRIERS = frozenset({"llm", "agent"})
-
-
-class Node(msgspec.Struct, gc=False):
-    """One span in the tree. `step` is what it would count as, None for structural spans; `counted` whether it does.
-
-    `failed` marks a model call or a structural span that ended in an error.
-    """
-
-    span_id: bytes
-    parent_id: bytes
-    ver: int
-    received_ns: int
-    start_ns: int
-    end_ns: int
-    kind: str
-    name: str
-    tool: str
-    agent: str
-    workflow: str
-    service: str
-    user_id: str
-    own_session: str
-    failed: bool
-    step: Step | None
-    counted: bool = False
+_AGENTIC = frozenset({"agent", "workflow", "turn"})
 
 
 Claim = tuple[int, bytes, str]
@@ -54,11 +27,12 @@ class Trace:
     """Spans of one trace id within one project, folded one by one.
 
     `touched` and `retitled` name the spans that changed, and those whose agent may have, since the trace was last settled;
-    `placed` holds what then stood in the session `session_id`.
+    `placed` holds what then stood in the session `session_id`; `stirred` says that more than evaluations came since.
 
     Wrappers are demoted: a model call that has a model call beneath it is no step, for only the innermost one is the
-    call; a tool call beneath a call of the same tool, with no agent or model call between, is the same call seen on its way.
-    A tool call with an agent beneath is a handoff to that agent.
+    call; a tool call beneath a call of the same tool or call id, with no agent or model call between, is the same call seen on
+    its way, and what it alone tells, an error above all, is told by the outermost one. A tool call with an agent beneath is a
+    handoff to that agent.
     """
 
     def __init__(self, project: str, trace_id: bytes) -> None:
@@ -68,6 +42,7 @@ class Trace:
         self.placed: dict[bytes, Step] = {}
         self.touched: set[bytes] = set()
         self.retitled: set[bytes] = set()
+        self.stirred = False
         self._clear()
 
     def _clear(self) -> None:
@@ -81,18 +56,28 @@ class Trace:
         self._children: dict[bytes, list[bytes]] = {}
         self._above_llm: set[bytes] = set()
         self._above_agent: set[bytes] = set()
+        self.agents = 0
+        self.asked_tools = 0
+        self.twinned: dict[bytes, tuple[str, str]] = {}
+        self.tripped = False
+        self.target = b""
+        self.usage: dict[bytes, Tokens] = {}
+        self._others = 0
+        self._calls = 0
         self._sessions: dict[str, int] = {}
         self._claims: dict[str, Claim] = {}
 
     def add(self, reading: Reading) -> bool:
         """Take one span; False if it says nothing new, being an older copy or the same again."""
         old = self.nodes.get(reading.span_id)
+        self.target = self.target or reading.target
+        self.tripped |= reading.error_type == "guardrail_triggered"
         if old is None:
-            self._insert(_node(reading, self.trace_id))
+            self._insert(node_of(reading, self.trace_id))
             return True
         if reading.ver <= old.ver:
             return False
-        return self._replace(old, _node(reading, self.trace_id))
+        return self._replace(old, node_of(reading, self.trace_id))
 
     def session(self) -> str:
         """The session this trace belongs to: the id on the root-most span that has one, else the trace id itself."""
@@ -106,6 +91,29 @@ class Trace:
     def sessions(self) -> tuple[str, ...]:
         """Every session id that a span of this trace carries, or the trace id where none does."""
         return tuple(self._sessions) or (self.trace_id.hex(),)
+
+    @property
+    def is_agentic(self) -> bool:
+        """Whether it holds anything that an agent does, and not only what any program does."""
+        return self._others < len(self.nodes)
+
+    @property
+    def is_stray(self) -> bool:
+        """Whether it is model calls alone, that nothing ties to an agent or a session."""
+        return 0 < self._calls == len(self.nodes) - self._others and not self._sessions
+
+    def estimate(self) -> Tokens:
+        """The totals of the topmost structural spans that report any."""
+        top = [
+            usage
+            for span_id, usage in self.usage.items()
+            if not any(above.span_id in self.usage for above in self._upward(self.nodes[span_id].parent_id))
+        ]
+        counts = [
+            [count for count in column if count is not None]
+            for column in zip(*[(t.input, t.output, t.cached, t.cache_write, t.reasoning) for t in top], strict=True)
+        ]
+        return Tokens(*[sum(column) if column else None for column in counts])
 
     def claim(self, fact: str) -> Claim | None:
         """The holding claim of `workflow`, `root`, `service` or `user_id`."""
@@ -143,41 +151,51 @@ class Trace:
         if not node.parent_id:
             self.ended_roots += node.end_ns != 0
             self.open_roots += node.end_ns == 0
-        self.started_ns = min(self.started_ns, node.start_ns) if len(self.nodes) > 1 else node.start_ns
+        if node.start_ns and (node.start_ns < self.started_ns or not self.started_ns):
+            self.started_ns = node.start_ns
         self._claim(node)
         self._note(node)
+        self.agents += node.kind in _AGENTIC
+        self._others += node.kind == "other"
+        self._calls += node.kind == "llm"
+        self.asked_tools += node.kind == "tool"
+        if node.usage is not UNREPORTED:
+            self.usage[node.span_id] = node.usage
         if node.kind == "llm" or node.span_id in self._above_llm:
             self._tell_of_call(node)
         if node.kind == "agent" or (node.kind != "tool" and node.span_id in self._above_agent):
             self._tell_of_agent(node)
         self._settle_tools(node)
-        self._fit(node)
         node.counted = self._counts(node)
+        self._merge_around(node)
 
     def _replace(self, old: Node, node: Node) -> bool:
         node.counted = old.counted
-        self._fit(node)
-        changed = msgspec.structs.replace(old, ver=node.ver, received_ns=node.received_ns) != node
-        only_ended = old.end_ns == 0 and msgspec.structs.replace(
-            old, ver=0, received_ns=0, end_ns=0, failed=False, step=None
-        ) == msgspec.structs.replace(node, ver=0, received_ns=0, end_ns=0, failed=False, step=None)
+        changed = standing(old) != standing(node) or old.end_ns != node.end_ns or old.own != node.own
+        only_ended = old.end_ns == 0 and standing(old) == standing(node)
         if changed and not only_ended:
             self._rebuild(node)
             return True
         self.nodes[node.span_id] = node
+        if node.usage is not UNREPORTED:
+            self.usage[node.span_id] = node.usage
         if node.end_ns and not old.end_ns and not node.parent_id:
             self.ended_roots += 1
             self.open_roots -= 1
         if old.step is not None:
             self.text_bytes -= len(old.step.arguments) + len(old.step.result)
         self._note(node)
+        self._merge_around(node)
         return changed
 
     def _rebuild(self, changed: Node) -> None:
         """Fold all spans again, because one of them turned out to be something else or to stand elsewhere."""
         nodes = [changed if node.span_id == changed.span_id else node for node in self.nodes.values()]
+        tripped, target = self.tripped, self.target
         self._clear()
+        self.tripped, self.target = tripped, target
         for node in nodes:
+            node.step = node.own
             self._insert(node)
 
     def _note(self, node: Node) -> None:
@@ -186,6 +204,7 @@ class Trace:
             self.retitled.add(node.span_id)
         if node.step is not None:
             self.text_bytes += len(node.step.arguments) + len(node.step.result)
+        self.stirred |= node.kind != "evaluation" or not self.received_ns
         if node.kind != "evaluation":
             self.received_ns = max(self.received_ns, node.received_ns)
             self.ended_ns = max(self.ended_ns, node.end_ns)
@@ -212,15 +231,54 @@ class Trace:
             if parent is None:
                 return
             if parent.kind in {"tool", "agent"}:
-                self._fit(parent)
-                self.touched.add(parent.span_id)
+                self._merge(parent)
                 return
             above = parent.parent_id
 
-    def _fit(self, node: Node) -> None:
-        """A tool call that an agent works beneath is a handoff to it."""
-        if node.kind == "tool" and node.step is not None and node.span_id in self._above_agent:
-            node.step = msgspec.structs.replace(node.step, kind="handoff")
+    def _merge_around(self, node: Node) -> None:
+        """Bring the call that this tool span is, or is an echo of, up to date."""
+        if node.kind != "tool":
+            return
+        self._merge(node)
+        if not node.counted:
+            outermost = self._tool_above(node)
+            for _ in range(MAX_DEPTH):
+                if outermost is None or outermost.counted:
+                    break
+                outermost = self._tool_above(outermost)
+            if outermost is not None:
+                self._merge(outermost)
+
+    def _merge(self, node: Node) -> None:
+        """Put a tool call together from its own span and the echoes beneath it; one that an agent works beneath is a handoff to it."""
+        if node.kind != "tool" or node.own is None:
+            return
+        step = node.own
+        if node.span_id in self._children:
+            for echo in sorted(self._echoes(node), key=lambda each: (each.start_ns, each.span_id)):
+                step = absorbed(step, echo.own)
+            if node.span_id in self._above_agent:
+                step = msgspec.structs.replace(step, kind="handoff")
+        if step != node.step and node.step is not None:
+            self.text_bytes += len(step.arguments) + len(step.result)
+            self.text_bytes -= len(node.step.arguments) + len(node.step.result)
+            node.step = step
+            self.touched.add(node.span_id)
+
+    def _echoes(self, node: Node) -> Iterator[Node]:
+        """The spans beneath a tool call that are the same call on its way."""
+        seen = {node.span_id}
+        waiting = list(self._children.get(node.span_id, ()))
+        while waiting:
+            below = self.nodes[waiting.pop()]
+            if below.span_id in seen or below.kind in _BARRIERS:
+                continue
+            seen.add(below.span_id)
+            if below.kind == "tool" and not same_call(node, below):
+                continue
+            if below.kind == "tool":
+                yield below
+            waiting.extend(self._children.get(below.span_id, ()))
 
     def _counts(self, node: Node) -> bool:
         if node.step is None:
@@ -231,7 +289,7 @@ class Trace:
 
     def _is_echo(self, node: Node) -> bool:
         above = self._tool_above(node)
-        return above is not None and above.tool == node.tool
+        return above is not None and same_call(above, node)
 
     def _tool_above(self, node: Node) -> Node | None:
         for ancestor in self._upward(node.parent_id):
@@ -259,6 +317,7 @@ class Trace:
             elif below.counted and self._is_echo(below):
                 below.counted = False
                 self.touched.add(below.span_id)
+                self._merge_around(below)
 
     def _upward(self, span_id: bytes) -> Iterator[Node]:
         """The span and its ancestors, as far as they are known."""
@@ -289,47 +348,3 @@ class Trace:
         held = self._claims.get(fact)
         if held is None or claim < held:
             self._claims[fact] = claim
-
-
-def _node(reading: Reading, trace_id: bytes) -> Node:
-    """What the fold keeps of a reading. Texts that name something recur in every span of a kind, and are kept once."""
-    kind, name, tool, agent = reading.kind, intern(reading.name), intern(reading.tool), intern(reading.agent)
-    step: Step | None = None
-    if kind in STEP_KINDS:
-        called = kind == "tool"
-        step = Step(
-            trace_id,
-            reading.span_id,
-            reading.parent_id,
-            reading.start_ns,
-            reading.end_ns,
-            kind,  # type: ignore[arg-type] # seen above to be a step kind
-            name,
-            agent,
-            intern(reading.model),
-            tool,
-            reading.status,
-            reading.error_type if reading.status == "error" else "",
-            reading.tokens,
-            reading.cost_nano,
-            reading.input[:TEXT_KEPT] if called else "",
-            reading.output[:TEXT_KEPT] if called else "",
-        )
-    return Node(
-        reading.span_id,
-        b"" if reading.parent_id == reading.span_id else reading.parent_id,
-        reading.ver,
-        reading.received_ns,
-        reading.start_ns,
-        reading.end_ns,
-        kind,
-        name,
-        tool,
-        agent,
-        intern(reading.workflow),
-        intern(reading.service),
-        reading.user_id,
-        intern(reading.own_session),
-        reading.status == "error" and (kind == "llm" or step is None),
-        step,
-    )

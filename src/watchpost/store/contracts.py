@@ -10,11 +10,13 @@ from typing import Protocol
 
 import msgspec
 
+from watchpost.model.cost import UnpricedReason
 from watchpost.model.flag import Flag
 from watchpost.model.notice import DeliveryState, Due, Notice, Receipt
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
-from watchpost.model.telemetry import LogLine
+from watchpost.model.telemetry import Attributes, LogLine, MetricPoint, MetricType, Temporality
+from watchpost.query.metrics import PointFilter, StreamFilter
 from watchpost.query.sessions import SessionFilter
 
 
@@ -77,6 +79,33 @@ class StoredLog(msgspec.Struct, frozen=True):
     line: LogLine
 
 
+class StoredMetric(msgspec.Struct, frozen=True):
+    """One metric point as stored, with what sent it. Of several rows of one id only one counts, whichever that is.
+
+    The `id` derives from all of it but `received_ns`, so that a point sent again is the same point.
+    """
+
+    id: bytes
+    project: str
+    received_ns: int
+    resource: Attributes
+    scope: str
+    point: MetricPoint
+
+
+class MetricStream(msgspec.Struct, frozen=True):
+    """The points of one project that share a name, unit and type: how many there are, and when the last one was received."""
+
+    project: str
+    name: str
+    unit: str
+    type: MetricType
+    temporality: Temporality
+    monotonic: bool
+    points: int
+    received_ns: int
+
+
 class TelemetryBatch(msgspec.Struct, frozen=True):
     """All that one `apply` writes to telemetry. `number` names it: writing a number again leaves one copy."""
 
@@ -86,6 +115,7 @@ class TelemetryBatch(msgspec.Struct, frozen=True):
     ledger: Sequence[LedgerRow] = ()
     sessions: Sequence[Summary] = ()
     logs: Sequence[StoredLog] = ()
+    metrics: Sequence[StoredMetric] = ()
 
 
 class TelemetryWriter(Protocol):
@@ -94,7 +124,7 @@ class TelemetryWriter(Protocol):
     def write(self, batch: TelemetryBatch) -> None:
         """Return only when all of the batch is durable and readable; writing it twice leaves one copy.
 
-        What is counted goes first (ledger, sessions, logs), then what a fold is rebuilt from (members, then spans): a
+        What is counted goes first (ledger, sessions, logs, metrics), then what a fold is rebuilt from (members, then spans): a
         fold rebuilt after a crash in between knows nothing of the batch, or finds all that it counts written.
         """
         ...
@@ -153,11 +183,54 @@ class SessionReader(Protocol):
         ...
 
 
+class UnpricedModel(msgspec.Struct, frozen=True):
+    """Calls of one model, by one provider in one service, that have no cost for one reason.
+
+    `provider` is the sender's word for it. `failed` of the `calls` ended in an error. Tokens are those that were reported, None
+    where none were. `first_ns` and `last_ns` are when the first and the last call started, by their senders' clocks.
+    """
+
+    project: str
+    provider: str
+    model: str
+    service: str
+    reason: UnpricedReason
+    calls: int
+    failed: int
+    input_tokens: int | None
+    output_tokens: int | None
+    first_ns: int
+    last_ns: int
+
+
+class UnpricedReader(Protocol):
+    """Model calls without a price."""
+
+    def unpriced(self, project: str, since_ns: int, limit: int) -> list[UnpricedModel]:
+        """The ended model calls and embeddings without a cost that started at or after a time, at most `limit` groups of them.
+
+        The most calls first; an empty `project` is every project. Calls are those that sessions count, twins once.
+        """
+        ...
+
+
 class LogReader(Protocol):
     """Log lines of one step."""
 
     def logs(self, project: str, trace_id: bytes, span_id: bytes, limit: int) -> list[LogLine]:
         """At most `limit` lines that carry this trace and span id, by time."""
+        ...
+
+
+class MetricReader(Protocol):
+    """What agents sent as metrics."""
+
+    def streams(self, wanted: StreamFilter) -> list[MetricStream]:
+        """At most `wanted.limit` streams in the order of their keys."""
+        ...
+
+    def points(self, wanted: PointFilter) -> list[StoredMetric]:
+        """At most `wanted.limit` points of one metric, each once, the latest first (`time_ns`, then id, descending)."""
         ...
 
 

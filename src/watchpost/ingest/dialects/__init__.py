@@ -6,8 +6,35 @@ first dialect of `DIALECTS` that has it and never by adding; a fact that no tabl
 
 from __future__ import annotations
 
-from watchpost.ingest.dialects import genai, native, openinference
+from watchpost.ingest.dialects import (
+    ag2,
+    claude_code,
+    genai,
+    langfuse,
+    langsmith,
+    llamaindex,
+    logfire,
+    mlflow,
+    native,
+    openinference,
+    openllmetry,
+    vercel,
+)
 from watchpost.ingest.dialects.dialect import Dialect
 
-DIALECTS: tuple[Dialect, ...] = (native.DIALECT, genai.DIALECT, openinference.DIALECT)
-"""In order of preference: what a person declared, then the official convention, then the others."""
+DIALECTS: tuple[Dialect, ...] = (
+    native.DECLARED,
+    genai.DIALECT,
+    openinference.DIALECT,
+    openllmetry.DIALECT,
+    vercel.DIALECT,
+    langsmith.DIALECT,
+    langfuse.DIALECT,
+    mlflow.DIALECT,
+    ag2.DIALECT,
+    logfire.DIALECT,
+    claude_code.DIALECT,
+    llamaindex.DIALECT,
+    native.BY_HAND,
+)
+"""In order of preference: what a person declared, the official convention, the others, and last plain names that anything may bear."""

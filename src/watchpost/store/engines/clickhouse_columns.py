@@ -1,68 +1,83 @@
 """Values of the model as Arrow columns of the telemetry tables.
 
 Columns are built one by one from list comprehensions with the type given: nothing is inferred, and no row objects are made.
+Text of few distinct values goes as a dictionary, which the engine takes over as it is instead of hashing every row. A column of
+spans that says nothing in any row is left out: the engine fills in the default at no cost.
 Integers must fit the column (64 bits signed where the model allows any), else OverflowError.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import TypeAlias, cast
 
 import msgspec
 import pyarrow as pa
 
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
-from watchpost.store.contracts import LedgerRow, Member, StoredLog
+from watchpost.model.telemetry import ExponentialBuckets, ExponentialHistogram, Histogram, MetricPoint, Quantiles
+from watchpost.store.contracts import LedgerRow, Member, StoredLog, StoredMetric
 from watchpost.store.engines.clickhouse_sql import readable
 
 _TRACE = pa.binary(16)
 _SPAN = pa.binary(8)
 _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
+_NO_TARGET = bytes(24)
+_MOST_ASKED = 65_535
+_COUNTS = pa.list_(pa.uint64())
+_NO_HISTOGRAM = Histogram(0, None, None, None)
+_NO_BUCKETS = ExponentialBuckets()
+_NO_POWERS = ExponentialHistogram(0, None, None, None, 0, 0, 0.0, _NO_BUCKETS, _NO_BUCKETS)
 
-Columns = dict[str, pa.Array | pa.ChunkedArray]
+Column: TypeAlias = pa.Array | pa.ChunkedArray
+Columns = dict[str, Column]
 
 
 def span_table(rows: Sequence[Reading]) -> pa.Table:
     """The rows of `spans`."""
     tokens = [r.tokens for r in rows]
-    columns: Columns = {
-        "project": _text([r.project for r in rows]),
-        "trace_id": pa.array([r.trace_id for r in rows], _TRACE),
-        "span_id": pa.array([r.span_id for r in rows], _SPAN),
-        "parent_id": pa.array([r.parent_id or _NO_SPAN for r in rows], _SPAN),
+    columns: dict[str, Column | None] = {
+        "project": _few([r.project for r in rows]),
+        "trace_id": _ids([r.trace_id for r in rows], 16),
+        "span_id": _ids([r.span_id for r in rows], 8),
+        "parent_id": _ids([r.parent_id or _NO_SPAN for r in rows], 8),
         "ver": pa.array([r.ver for r in rows], pa.uint64()),
         "received_ns": _int64([r.received_ns for r in rows]),
         "start_ns": _int64([r.start_ns for r in rows]),
         "end_ns": _int64([r.end_ns for r in rows]),
-        "kind": _text([r.kind for r in rows]),
-        "name": _text([r.name for r in rows]),
-        "status": _text([r.status for r in rows]),
-        "own_session": _text([r.own_session for r in rows]),
-        "agent": _text([r.agent for r in rows]),
-        "workflow": _text([r.workflow for r in rows]),
-        "service": _text([r.service for r in rows]),
-        "user_id": _text([r.user_id for r in rows]),
-        "provider": _text([r.provider for r in rows]),
-        "model": _text([r.model for r in rows]),
-        "tool": _text([r.tool for r in rows]),
-        "call_id": _text([r.call_id for r in rows]),
-        "response_id": _text([r.response_id for r in rows]),
-        "error_type": _text([r.error_type for r in rows]),
-        "in_tok": _int64([t.input for t in tokens]),
-        "out_tok": _int64([t.output for t in tokens]),
-        "cached_tok": _int64([t.cached for t in tokens]),
-        "cache_write_tok": _int64([t.cache_write for t in tokens]),
-        "reasoning_tok": _int64([t.reasoning for t in tokens]),
-        "cost_nano": _int64([r.cost_nano for r in rows]),
-        "input": _text([r.input for r in rows]),
-        "output": _text([r.output for r in rows]),
+        "kind": _few([r.kind for r in rows]),
+        "name": _few([r.name for r in rows]),
+        "status": _few([r.status for r in rows]),
+        "own_session": _text_or_none([r.own_session for r in rows]),
+        "agent": _few_or_none([r.agent for r in rows]),
+        "workflow": _few_or_none([r.workflow for r in rows]),
+        "service": _few_or_none([r.service for r in rows]),
+        "user_id": _text_or_none([r.user_id for r in rows]),
+        "provider": _few_or_none([r.provider for r in rows]),
+        "model": _few_or_none([r.model for r in rows]),
+        "tool": _few_or_none([r.tool for r in rows]),
+        "call_id": _text_or_none([r.call_id for r in rows]),
+        "response_id": _text_or_none([r.response_id for r in rows]),
+        "error_type": _few_or_none([r.error_type for r in rows]),
+        "error": _text_or_none([r.error for r in rows]),
+        "scope": _few_or_none([r.scope for r in rows]),
+        "asked": pa.array([None if r.asked is None else min(r.asked, _MOST_ASKED) for r in rows], pa.uint16()),
+        "ran": None if all(r.ran for r in rows) else pa.array([int(r.ran) for r in rows], pa.uint8()),
+        "target": _ids([r.target or _NO_TARGET for r in rows], 24) if any(r.target for r in rows) else None,
+        "in_tok": _int64_or_none([t.input for t in tokens]),
+        "out_tok": _int64_or_none([t.output for t in tokens]),
+        "cached_tok": _int64_or_none([t.cached for t in tokens]),
+        "cache_write_tok": _int64_or_none([t.cache_write for t in tokens]),
+        "reasoning_tok": _int64_or_none([t.reasoning for t in tokens]),
+        "cost_nano": _int64_or_none([r.cost_nano for r in rows]),
+        "texts": _texts(rows),
         "rest": _text([r.rest for r in rows]),
-        "refs": _text([r.refs for r in rows]),
+        "refs": _few_or_none([r.refs for r in rows]),
     }
-    return pa.table(columns)
+    return pa.table({name: column for name, column in columns.items() if column is not None})
 
 
 def member_table(rows: Sequence[Member]) -> pa.Table:
@@ -81,36 +96,34 @@ def ledger_table(rows: Sequence[LedgerRow]) -> pa.Table:
     """The rows of `ledger`; a row's steps stand side by side in its `steps.*` lists."""
     steps = [s for r in rows for s in r.steps]
     ends = _offsets([len(r.steps) for r in rows])
-    flags = pa.ListArray.from_arrays(
-        _offsets([len(s.flags) for s in steps]), _text([f for s in steps for f in s.flags])
-    )
+    flags = pa.ListArray.from_arrays(_offsets([len(s.flags) for s in steps]), _few([f for s in steps for f in s.flags]))
     of_steps: Columns = {
-        "trace_id": pa.array([s.trace_id for s in steps], _TRACE),
-        "span_id": pa.array([s.span_id for s in steps], _SPAN),
-        "parent_id": pa.array([s.parent_id or _NO_SPAN for s in steps], _SPAN),
+        "trace_id": _ids([s.trace_id for s in steps], 16),
+        "span_id": _ids([s.span_id for s in steps], 8),
+        "parent_id": _ids([s.parent_id or _NO_SPAN for s in steps], 8),
         "start_ns": _int64([s.start_ns for s in steps]),
         "dur_us": _int64([s.dur_us for s in steps]),
-        "kind": _text([s.kind for s in steps]),
-        "name": _text([s.name for s in steps]),
-        "agent": _text([s.agent for s in steps]),
-        "model": _text([s.model for s in steps]),
-        "tool": _text([s.tool for s in steps]),
-        "status": _text([s.status for s in steps]),
-        "error_type": _text([s.error_type for s in steps]),
+        "kind": _few([s.kind for s in steps]),
+        "name": _few([s.name for s in steps]),
+        "agent": _few([s.agent for s in steps]),
+        "model": _few([s.model for s in steps]),
+        "tool": _few([s.tool for s in steps]),
+        "status": _few([s.status for s in steps]),
+        "error_type": _few([s.error_type for s in steps]),
         "in_tok": _int64([s.in_tok for s in steps]),
         "out_tok": _int64([s.out_tok for s in steps]),
         "cost_nano": _int64([s.cost_nano for s in steps]),
         "flags": flags,
     }
     columns: Columns = {
-        "project": _text([r.project for r in rows]),
+        "project": _few([r.project for r in rows]),
         "slot": _int64([r.slot for r in rows]),
         "session_id": _text([r.session_id for r in rows]),
         "seq": pa.array([r.seq for r in rows], pa.uint64()),
         "gone": pa.array([int(r.gone) for r in rows], pa.uint8()),
-        "workflow": _text([r.workflow for r in rows]),
+        "workflow": _few([r.workflow for r in rows]),
         "user_id": _text([r.user_id for r in rows]),
-        "outcome": _text([r.outcome for r in rows]),
+        "outcome": _few([r.outcome for r in rows]),
     }
     for name, values in of_steps.items():
         columns[f"steps.{name}"] = pa.ListArray.from_arrays(ends, values)
@@ -142,6 +155,9 @@ def session_table(rows: Sequence[Summary]) -> pa.Table:
         "cached_tok": _int64([t.cached_tokens for t in totals]),
         "reasoning_tok": _int64([t.reasoning_tokens for t in totals]),
         "cost_nano": _int64([t.cost_nano for t in totals]),
+        "retries": pa.array([t.retries for t in totals], pa.uint32()),
+        "unseen_tool_calls": pa.array([t.unseen_tool_calls for t in totals], pa.uint32()),
+        "estimated": pa.array([int(t.estimated) for t in totals], pa.uint8()),
         "moved_to": _text([s.moved_to for s in rows]),
     }
     return pa.table(columns)
@@ -166,7 +182,107 @@ def log_table(rows: Sequence[StoredLog]) -> pa.Table:
     return pa.table(columns)
 
 
-def _text(values: list[str]) -> pa.Array | pa.ChunkedArray:
+def metric_table(rows: Sequence[StoredMetric]) -> pa.Table:
+    """The rows of `metrics`; resources and attributes as JSON."""
+    points = [r.point for r in rows]
+    columns: Columns = {
+        "project": _text([r.project for r in rows]),
+        "name": _text([p.name for p in points]),
+        "time_ns": _int64([p.time_ns for p in points]),
+        "id": pa.array([r.id for r in rows], _TRACE),
+        "received_ns": _int64([r.received_ns for r in rows]),
+        "start_ns": _int64([p.start_ns for p in points]),
+        "unit": _text([p.unit for p in points]),
+        "type": _text([p.type for p in points]),
+        "temporality": _text([p.temporality for p in points]),
+        "monotonic": pa.array([int(p.monotonic) for p in points], pa.uint8()),
+        "scope": _text([r.scope for r in rows]),
+        "resource": _text([_json(r.resource) for r in rows]),
+        "attributes": _text([_json(p.attributes) for p in points]),
+        **_value_columns(points),
+    }
+    exemplars = [e for p in points for e in p.exemplars]
+    ends = _offsets([len(p.exemplars) for p in points])
+    of_exemplars: Columns = {
+        "time_ns": _int64([e.time_ns for e in exemplars]),
+        "value": _float64([e.value for e in exemplars]),
+        "trace_id": pa.array([e.trace_id or _NO_TRACE for e in exemplars], _TRACE),
+        "span_id": pa.array([e.span_id or _NO_SPAN for e in exemplars], _SPAN),
+        "attributes": _text([_json(e.attributes) for e in exemplars]),
+    }
+    for name, values in of_exemplars.items():
+        columns[f"exemplars.{name}"] = pa.ListArray.from_arrays(ends, values)
+    return pa.table(columns)
+
+
+def _value_columns(points: Sequence[MetricPoint]) -> Columns:
+    """Values of every type side by side; those of another type are null, empty or zero."""
+    values = [p.value for p in points]
+    histograms = [v if isinstance(v, Histogram) else _NO_HISTOGRAM for v in values]
+    powers = [v if isinstance(v, ExponentialHistogram) else _NO_POWERS for v in values]
+    quantiles = [v.quantiles if isinstance(v, Quantiles) else () for v in values]
+    counted = [v if isinstance(v, Histogram | ExponentialHistogram | Quantiles) else None for v in values]
+    spread = [v if isinstance(v, Histogram | ExponentialHistogram) else None for v in values]
+    return {
+        "integer": _int64([v if isinstance(v, int) else None for v in values]),
+        "real": _float64([v if isinstance(v, float) else None for v in values]),
+        "count": pa.array([v.count if v else None for v in counted], pa.uint64()),
+        "sum": _float64([v.sum if v else None for v in counted]),
+        "min": _float64([v.min if v else None for v in spread]),
+        "max": _float64([v.max if v else None for v in spread]),
+        "bounds": pa.array([v.bounds for v in histograms], pa.list_(pa.float64())),
+        "counts": pa.array([v.counts for v in histograms], _COUNTS),
+        "scale": pa.array([v.scale for v in powers], pa.int32()),
+        "zero_count": pa.array([v.zero_count for v in powers], pa.uint64()),
+        "zero_threshold": _float64([v.zero_threshold for v in powers]),
+        "positive_offset": pa.array([v.positive.offset for v in powers], pa.int32()),
+        "positive_counts": pa.array([v.positive.counts for v in powers], _COUNTS),
+        "negative_offset": pa.array([v.negative.offset for v in powers], pa.int32()),
+        "negative_counts": pa.array([v.negative.counts for v in powers], _COUNTS),
+        "quantiles": pa.array([[at for at, _ in pairs] for pairs in quantiles], pa.list_(pa.float64())),
+        "quantile_values": pa.array([[value for _, value in pairs] for pairs in quantiles], pa.list_(pa.float64())),
+    }
+
+
+def _texts(rows: Sequence[Reading]) -> pa.ListArray:
+    """Input and output of each span side by side, so that one repeats the other within reach of compression."""
+    flat = _text([text for r in rows for text in (r.input, r.output)])
+    return pa.ListArray.from_arrays(_int32(range(0, 2 * len(rows) + 1, 2)), flat)
+
+
+def _few(values: list[str]) -> pa.DictionaryArray:
+    """Text of few distinct values."""
+    distinct = list(dict.fromkeys(values))
+    codes = dict(zip(distinct, range(len(distinct)), strict=True))
+    return pa.DictionaryArray.from_arrays(_int32(map(codes.__getitem__, values)), _text(distinct))
+
+
+def _int32(values: Iterable[int]) -> pa.Array:
+    held = array("i", values)
+    return pa.Array.from_buffers(pa.int32(), len(held), [None, pa.py_buffer(held)])
+
+
+def _few_or_none(values: list[str]) -> pa.DictionaryArray | None:
+    return _few(values) if any(values) else None
+
+
+def _text_or_none(values: list[str]) -> Column | None:
+    return _text(values) if any(values) else None
+
+
+def _int64_or_none(values: list[int | None]) -> pa.Array | None:
+    return _int64(values) if values.count(None) < len(values) else None
+
+
+def _ids(values: list[bytes], size: int) -> pa.Array:
+    """Ids of `size` bytes each, in one copy. Raises ValueError where their sizes do not add up."""
+    joined = b"".join(values)
+    if len(joined) != size * len(values):
+        raise ValueError(f"{len(values)} ids of {size} bytes take {len(joined)} bytes")
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), len(values), [None, pa.py_buffer(joined)])
+
+
+def _text(values: list[str]) -> Column:
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:
@@ -175,6 +291,10 @@ def _text(values: list[str]) -> pa.Array | pa.ChunkedArray:
 
 def _int64(values: Sequence[int | None]) -> pa.Array:
     return pa.array(values, pa.int64())
+
+
+def _float64(values: Sequence[float | None]) -> pa.Array:
+    return pa.array(values, pa.float64())
 
 
 def _offsets(lengths: Iterable[int]) -> pa.Array:

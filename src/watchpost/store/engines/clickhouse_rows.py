@@ -16,22 +16,26 @@ Row = Sequence[object]
 
 _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
+_NO_TARGET = bytes(24)
 
 _SPAN_HEAD = (
     "project, trace_id, span_id, parent_id, ver, received_ns, start_ns, end_ns, kind, name, status, own_session, agent, workflow, service, user_id,"
-    " provider, model, tool, call_id, response_id, error_type, in_tok, out_tok, cached_tok, cache_write_tok, reasoning_tok, cost_nano"
+    " provider, model, tool, call_id, response_id, error_type, error, scope, asked, ran, target, in_tok, out_tok, cached_tok, cache_write_tok, reasoning_tok, cost_nano"
 )
-WHOLE_SPAN = f"{_SPAN_HEAD}, input, output, rest, refs"
+_INPUT = "if(empty(texts), input, texts[1])"
+_OUTPUT = "if(empty(texts), output, texts[2])"
+
+WHOLE_SPAN = f"{_SPAN_HEAD}, {_INPUT}, {_OUTPUT}, rest, refs"
 """The columns of a whole reading, in the order that `readings` takes them."""
 
-FOLD_SPAN = f"{_SPAN_HEAD}, if(kind = 'tool', input, '') AS input, if(kind = 'tool', output, '') AS output, '{{}}' AS rest, refs"
+FOLD_SPAN = f"{_SPAN_HEAD}, if(kind = 'tool', {_INPUT}, ''), if(kind = 'tool', {_OUTPUT}, ''), '{{}}', refs"
 """The same with what the fold needs: no `rest`, and texts of tool calls only."""
 
 MEMBER = "project, session_id, trace_id, seq, live"
 
 SUMMARY = (
     "key, project, session_id, workflow, user_id, state, outcome, revision, started_ns, ended_ns, received_ns, due_ns,"
-    " steps, llm_calls, tool_calls, tool_errors, in_tok, out_tok, cached_tok, reasoning_tok, cost_nano, moved_to"
+    " steps, llm_calls, tool_calls, tool_errors, in_tok, out_tok, cached_tok, reasoning_tok, cost_nano, retries, unseen_tool_calls, estimated, moved_to"
 )
 
 STEP = (
@@ -70,10 +74,11 @@ def readings(rows: Iterable[Row]) -> list[Reading]:
 
 def _reading(row: Row) -> Reading:
     head = cast("tuple[str, bytes, bytes]", row[:3])
-    texts = cast("tuple[str, str, str, str]", row[28:])
-    tokens = Tokens(*cast("Sequence[int | None]", row[22:27]))
+    texts = cast("tuple[str, str, str, str]", row[33:])
+    tokens = Tokens(*cast("Sequence[int | None]", row[27:32]))
     parent = b"" if row[3] == _NO_SPAN else row[3]
-    values = (*head, parent, *row[4:22], tokens, row[27], *texts)
+    target = b"" if row[26] == _NO_TARGET else row[26]
+    values = (*head, parent, *row[4:25], row[25] == 1, target, tokens, row[32], *texts)
     return Reading(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
 
 
@@ -94,8 +99,9 @@ def summaries(rows: Iterable[Row]) -> list[Summary]:
 
 
 def _summary(row: Row) -> Summary:
-    totals = Totals(*row[12:21])  # type: ignore[arg-type] # the columns stand in the order of the fields
-    values = (*row[:6], row[6] or None, *row[7:12], totals, row[21])
+    counts = (*row[12:23], row[23] == 1)
+    totals = Totals(*counts)  # type: ignore[arg-type] # the columns stand in the order of the fields
+    values = (*row[:6], row[6] or None, *row[7:12], totals, row[24])
     return Summary(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
 
 

@@ -1,0 +1,35 @@
+"""What a source says of its own steps, kept as said beside what Watchpost makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from watchpost.ingest import content
+from watchpost.ingest.facts import Facts
+from watchpost.model.telemetry import Attributes
+
+REPORTED: Mapping[str, tuple[str, ...]] = {
+    "step": ("agent.step",),
+    "anomaly": ("agent.anomaly",),
+    "summary": ("step_summary",),
+    "status": ("tool.status",),
+    "outcome": ("agent.outcome", "session.outcome"),
+    "rationale": ("agent.decision_rationale",),
+    "latency_ms": ("tool.latency_ms",),
+    "output_fields": ("tool.output_fields",),
+    "unexpected_fields": ("tool.unexpected_fields",),
+    "cost_usd": ("operation.cost", "gen_ai.usage.cost", "llm.cost.total"),
+}
+"""The name of each thing a source may say, and the attributes that say it; the first one present holds."""
+
+
+def reported(attributes: Attributes) -> dict[str, object]:
+    """What the attributes of a span say of the step, by the names of `REPORTED`; what none of them says is left out."""
+    found = {name: next((attributes[k] for k in keys if k in attributes), None) for name, keys in REPORTED.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def forms(attributes: Attributes, kind: str) -> tuple[content.Form, content.Form]:
+    """How the input and the output stood in the attributes of a span of a kind."""
+    facts, of = Facts(attributes, ()), "tool_" * (kind == "tool")
+    return content.form(facts.text(f"{of}input")), content.form(facts.text(f"{of}output"))

@@ -1,0 +1,136 @@
+"""Traces that belong where another one does: a call reported by itself, and an evaluation of what stands in another trace."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from watchpost.session.node import Node
+from watchpost.session.trace import Trace
+
+RECENT = 256
+"""Model calls of one service among which the other span of a call without an id is looked for."""
+
+SLACK_NS = 5_000_000
+"""By how much a call may seem to outlast the call around it."""
+
+_Ref = tuple[str, str | bytes]
+"""A project and a trace id, or a provider's id of an answer."""
+
+
+class Hosts:
+    """Which held trace another one follows.
+
+    Where two instrumentations do not share their context, the span of the client library is a trace by itself: a stray. Its
+    host is the trace with the same answer, or with a model call around it in time that fits it; this is known
+    only while both are held. The host of an evaluation that was sent as a trace by itself is the trace that it links to.
+    """
+
+    def __init__(self) -> None:
+        self._traces: dict[_Ref, Trace] = {}
+        self._answers: dict[_Ref, tuple[Trace, ...]] = {}
+        self._targets: dict[_Ref, tuple[Trace, ...]] = {}
+        self._hosts: dict[_Ref, Trace] = {}
+        self._recent: dict[tuple[str, str, bool], deque[tuple[Trace, Node]]] = {}
+
+    def note(self, trace: Trace) -> list[Trace]:
+        """Take notice of what changed in a trace; the traces that may follow it from now on."""
+        ref = (trace.project, trace.trace_id)
+        new = ref not in self._traces
+        self._traces[ref] = trace
+        if trace.target:
+            _with(self._targets, (trace.project, trace.target[:16]), trace)
+        found = list(self._targets.get(ref, ())) if new and self._targets else []
+        stray = trace.is_stray
+        for span_id in trace.touched:
+            node = trace.nodes[span_id]
+            if node.kind != "llm":
+                continue
+            if node.counted and (stray or not node.call) and node.end_ns:
+                found += self._match(trace, node, stray=stray)
+            if node.call:
+                found += self._answered(trace, _with(self._answers, (trace.project, node.call), trace), stray=stray)
+        return found
+
+    def _answered(self, trace: Trace, answered: tuple[Trace, ...], *, stray: bool) -> list[Trace]:
+        """Of the traces with one answer: let the stray ones follow one that is not."""
+        others = [each for each in answered if each is not trace and each.is_stray != stray]
+        for other in others:
+            follower, host = (trace, other) if stray else (other, trace)
+            self._hosts.setdefault((follower.project, follower.trace_id), host)
+        return [] if stray else others
+
+    def of(self, trace: Trace) -> Trace | None:
+        """The trace that this one follows, if it does and that one is held."""
+        if trace.target:
+            host = self._traces.get((trace.project, trace.target[:16]))
+            return None if host is trace else host
+        host = self._hosts.get((trace.project, trace.trace_id)) if trace.is_stray else None
+        held = host is not None and self._traces.get((host.project, host.trace_id)) is host and not host.is_stray
+        return host if held else None
+
+    def followers(self, trace: Trace) -> list[Trace]:
+        """Every held trace that follows this one."""
+        found = list(self._targets.get((trace.project, trace.trace_id), ()))
+        if not trace.is_stray:
+            for node in trace.nodes.values():
+                answered = self._answers.get((trace.project, node.call), ()) if node.call else ()
+                found += [each for each in answered if each is not trace and each.is_stray]
+        return found
+
+    def forget(self, trace: Trace) -> None:
+        """A trace is no longer held."""
+        self._traces.pop((trace.project, trace.trace_id), None)
+        self._hosts.pop((trace.project, trace.trace_id), None)
+        for node in trace.nodes.values():
+            if node.kind == "llm" and node.call:
+                _without(self._answers, (trace.project, node.call), trace)
+        if trace.target:
+            _without(self._targets, (trace.project, trace.target[:16]), trace)
+
+    def _match(self, trace: Trace, node: Node, *, stray: bool) -> list[Trace]:
+        """Look for the other span of a call among the latest ones, and give both the same id; the other's trace."""
+        for other, candidate in self._recent.get((trace.project, node.service, not stray), ()):
+            inner, outer = (node, candidate) if stray else (candidate, node)
+            if (
+                other is trace
+                or outer.call
+                or not _fits(inner, outer)
+                or other.nodes.get(candidate.span_id) is not candidate
+            ):
+                continue
+            inner.call = outer.call = inner.call or f"span {inner.span_id.hex()}"
+            for each in (trace, other):
+                _with(self._answers, (trace.project, inner.call), each)
+            other.touched.add(candidate.span_id)
+            return [other]
+        self._recent.setdefault((trace.project, node.service, stray), deque(maxlen=RECENT)).append((trace, node))
+        return []
+
+
+def _fits(inner: Node, outer: Node) -> bool:
+    """Whether a call could be what another one did: of another scope, within its time, of its model, with its tokens."""
+    if inner.step is None or outer.step is None or inner.scope == outer.scope:
+        return False
+    one, two = inner.step, outer.step
+    return (
+        outer.start_ns - SLACK_NS <= inner.start_ns
+        and inner.end_ns <= outer.end_ns + SLACK_NS
+        and (one.model.startswith(two.model) or two.model.startswith(one.model))
+        and (one.tokens.input is None or two.tokens.input is None or one.tokens.input == two.tokens.input)
+        and (one.tokens.output is None or two.tokens.output is None or one.tokens.output == two.tokens.output)
+    )
+
+
+def _with(table: dict[_Ref, tuple[Trace, ...]], key: _Ref, trace: Trace) -> tuple[Trace, ...]:
+    held = table.get(key, ())
+    if trace not in held:
+        held = table[key] = (*held, trace)
+    return held
+
+
+def _without(table: dict[_Ref, tuple[Trace, ...]], key: _Ref, trace: Trace) -> None:
+    left = tuple(each for each in table.get(key, ()) if each is not trace)
+    if left:
+        table[key] = left
+    else:
+        table.pop(key, None)

@@ -1,0 +1,54 @@
+"""Which counted model calls have no price, in SQL: counted as the ledger counts them, named as their spans name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from watchpost.store.contracts import UnpricedModel
+from watchpost.store.engines.clickhouse_sql import fill
+
+_SLOT_S = 600
+_SLOT_NS = _SLOT_S * 10**9
+
+_STEP = ("trace_id", "span_id", "start_ns", "kind", "model", "status", "in_tok", "out_tok")
+_ZIPPED = ", ".join(f"`steps.{column}`" for column in _STEP)
+_UNZIPPED = ", ".join(f"step.{place} AS {column}" for place, column in enumerate(_STEP, 1))
+
+# `calls` takes the current row of each slot and keeps the unpriced calls of it, slot by slot in the order of the key: what stands in
+# memory is these calls, never the ledger; with small blocks a third of what it is otherwise. A retrieval that used tokens is an embedding, which has no output to report.
+_UNPRICED = f"""
+WITH calls AS (
+  SELECT project, {_UNZIPPED} FROM (
+    SELECT project, argMax((gone, arrayFilter(
+      (step, cost) -> isNull(cost) AND step.6 != 'running' AND step.3 >= :since
+        AND (step.4 = 'llm' OR (step.4 = 'retrieval' AND isNotNull(step.7))),
+      arrayZip({_ZIPPED}), `steps.cost_nano`)), seq) AS held
+    FROM ledger WHERE slot >= :slot AND (:project = '' OR project = :project) GROUP BY project, slot, session_id)
+  ARRAY JOIN held.2 AS step WHERE held.1 = 0)
+SELECT project, found.1 AS provider, model, found.2 AS service,
+  multiIf(
+    model = '', 'no_model',
+    isNull(in_tok) OR (isNull(out_tok) AND kind = 'llm'), 'no_tokens',
+    found.3 > in_tok OR found.4 > ifNull(out_tok, 0) OR least(in_tok, ifNull(out_tok, 0), found.5) < 0, 'contradiction',
+    'no_price') AS reason,
+  count() AS calls, countIf(status = 'error'), sum(in_tok), sum(out_tok), min(start_ns), max(start_ns)
+FROM calls LEFT JOIN (
+  SELECT project, trace_id, span_id, argMax((
+      provider, service, ifNull(cached_tok, 0) + ifNull(cache_write_tok, 0), ifNull(reasoning_tok, 0),
+      least(ifNull(cached_tok, 0), ifNull(cache_write_tok, 0), ifNull(reasoning_tok, 0))), ver) AS found
+  FROM spans WHERE (project, trace_id) IN (SELECT project, trace_id FROM calls) AND kind IN ('llm', 'retrieval')
+  GROUP BY project, trace_id, span_id) AS named USING (project, trace_id, span_id)
+GROUP BY project, provider, model, service, reason
+ORDER BY calls DESC, project, model, provider, service, reason LIMIT :limit
+SETTINGS optimize_aggregation_in_order = 1, max_block_size = 1024"""  # noqa: S608 - names are ours, values are filled in
+
+
+def unpriced_sql(project: str, since_ns: int, limit: int) -> str:
+    """The query behind `UnpricedReader.unpriced`."""
+    slot = since_ns // _SLOT_NS * _SLOT_S
+    return fill(_UNPRICED, project=project, since=since_ns, slot=slot, limit=limit)
+
+
+def unpriced_models(rows: Iterable[Sequence[object]]) -> list[UnpricedModel]:
+    """The answer to it."""
+    return [UnpricedModel(*row) for row in rows]  # type: ignore[arg-type] # the columns stand in the order of the fields
