@@ -20,9 +20,11 @@ from watchpost.model.session import Summary, Totals, session_key
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import LogLine, MetricPoint, MetricType, Temporality
 from watchpost.query.metrics import PointFilter, StreamFilter
+from watchpost.query.readiness import ReadinessFilter, ServiceSeen
 from watchpost.query.sessions import SessionFilter
 from watchpost.server.app import ServerSettings, create_app
 from watchpost.server.health import HealthNumbers
+from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.unpriced import UnpricedCalls
 from watchpost.store.contracts import LedgerStep, MetricStream, StepRow, StoredMetric, UnpricedModel
 
@@ -34,7 +36,7 @@ PRICES = PriceTable("published prices", "1.2.3", "2026-01-31")
 
 
 class Shelf:
-    """SessionReader, FlagReader, LogReader, UnpricedReader and MetricReader over lists."""
+    """SessionReader, FlagReader, LogReader, UnpricedReader, ReadinessReader and MetricReader over lists."""
 
     def __init__(self) -> None:
         self.summaries: list[Summary] = []
@@ -44,6 +46,8 @@ class Shelf:
         self.lines: list[tuple[str, LogLine]] = []
         self.metrics: list[StoredMetric] = []
         self.unpriced_models: list[UnpricedModel] = []
+        self.services: list[ServiceSeen] = []
+        self.asked_services: list[ReadinessFilter] = []
 
     def sessions(self, wanted: SessionFilter) -> list[Summary]:
         rows = [s for s in self.summaries if not s.moved_to]
@@ -72,6 +76,11 @@ class Shelf:
     def unpriced(self, project: str, since_ns: int, limit: int) -> list[UnpricedModel]:
         rows = [m for m in self.unpriced_models if project in ("", m.project) and m.last_ns >= since_ns]
         return sorted(rows, key=lambda m: -m.calls)[:limit]
+
+    def services_seen(self, wanted: ReadinessFilter) -> list[ServiceSeen]:
+        self.asked_services.append(wanted)
+        rows = [s for s in self.services if wanted.project in ("", s.project) and wanted.service in ("", s.service)]
+        return rows[: wanted.limit]
 
     def streams(self, wanted: StreamFilter) -> list[MetricStream]:
         grouped: dict[tuple[str, str, str, MetricType, Temporality, bool], list[StoredMetric]] = {}
@@ -238,6 +247,7 @@ class House:
             logs=self.shelf,
             points=self.shelf,
             unpriced=UnpricedCalls(self.shelf, lambda: PRICES),
+            readiness=ReadinessCheck(self.shelf, lambda: START_NS),
             health=self.pulse,
             settings=settings or ServerSettings(),
         )

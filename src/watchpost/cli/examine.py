@@ -18,6 +18,7 @@ from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings, read_settings
 from watchpost.runtime.wiring import Watchpost, assemble, open_stores
 from watchpost.server.answers import moment
+from watchpost.server.readiness import ReadinessAnswer, ReadinessCheck, ServiceAnswer
 from watchpost.server.safety import refuse_address
 from watchpost.server.serving import AddressError, listening
 from watchpost.server.unpriced import UnpricedAnswer, UnpricedCalls
@@ -30,15 +31,21 @@ LITTLE_ROOM = 2 * _GIB
 UNPRICED_SHOWN = 20
 """Models without a price that are named, those with the most calls."""
 
+SERVICES_SHOWN = 50
+"""Services of which it is said whether they are ready, those with the most calls."""
+
+_VERDICTS = {"ready": "ready", "not_ready": "not ready", "too_little_seen": "too little seen to tell"}
+
 CHECKED: tuple[type[Exception], ...] = (*KNOWN, AddressError)
 
 
-class Check(msgspec.Struct, frozen=True):
-    """One thing looked at."""
+class Check(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing looked at. `readiness` is all that is known of the services that send."""
 
     name: str
     ok: bool
     detail: str
+    readiness: ReadinessAnswer | None = None
 
 
 def doctor(data: Data = None, as_json: Json = False) -> None:
@@ -56,9 +63,13 @@ def doctor(data: Data = None, as_json: Json = False) -> None:
 def _examine(data: Path | None) -> list[Check]:
     checks: list[Check] = []
 
-    def look(name: str, at: Callable[[], str]) -> None:
+    def look(name: str, at: Callable[[], str | ReadinessAnswer]) -> None:
         try:
-            checks.append(Check(name, ok=True, detail=at()))
+            found = at()
+            if isinstance(found, ReadinessAnswer):
+                checks.append(Check(name, ok=True, detail=_services(found), readiness=found))
+            else:
+                checks.append(Check(name, ok=True, detail=found))
         except CHECKED as error:
             checks.append(Check(name, ok=False, detail=str(error)))
 
@@ -76,12 +87,15 @@ def _examine(data: Path | None) -> list[Check]:
             checks.append(Check("data folder", ok=True, detail=f"{settings.data}: {rows or 'empty'}"))
             unpriced = UnpricedCalls(stores.telemetry, lambda: price_table(now_ns()))
             look("prices", lambda: _prices(unpriced.answer("", _week_ago(), UNPRICED_SHOWN)))
+            readiness = ReadinessCheck(stores.telemetry, now_ns)
+            look("services", lambda: readiness.answer(limit=SERVICES_SHOWN))
         look("ports", lambda: _ports(settings))
     except FolderHeldError as held:
         holder = held
         look("server", lambda: _server(holder))
         if address := holder.holder.address:
             look("prices", lambda: _prices(_ask_unpriced(address)))
+            look("services", lambda: _ask_readiness(address))
     except KNOWN as error:
         checks.append(Check("data folder", ok=False, detail=str(error)))
     return checks
@@ -98,6 +112,34 @@ def _ask_unpriced(address: str) -> UnpricedAnswer:
         return msgspec.json.decode(answer.raise_for_status().content, type=UnpricedAnswer)
     except (httpx.HTTPError, msgspec.DecodeError) as failure:
         raise CommandError(f"{address} does not say which models have no price: {failure}") from failure
+
+
+def _ask_readiness(address: str) -> ReadinessAnswer:
+    try:
+        answer = httpx.get(
+            f"{address}/api/readiness", params={"limit": str(SERVICES_SHOWN)}, timeout=60, trust_env=False
+        )
+        return msgspec.json.decode(answer.raise_for_status().content, type=ReadinessAnswer)
+    except (httpx.HTTPError, msgspec.DecodeError) as failure:
+        raise CommandError(f"{address} does not say which services are ready: {failure}") from failure
+
+
+def _services(answer: ReadinessAnswer) -> str:
+    """By service, whether what it sent in the last week is enough for production, and what is missing."""
+    lines = ["what they sent in the last 7 days" if answer.services else "nothing sent in the last 7 days"]
+    for service in answer.services:
+        name = printable(service.service or "no service name")
+        missing = _missing(service)
+        lines.append(f"  {name}: {_VERDICTS[service.verdict]}{f': {missing}' if missing else ''}")
+    if answer.more:
+        lines.append("  and others, see /api/readiness")
+    return "\n      ".join(lines)
+
+
+def _missing(service: ServiceAnswer) -> str:
+    """What keeps a service from being ready, or where nothing does, what else it does not send."""
+    deciding = [reason.text for reason in service.reasons if reason.decides]
+    return "; ".join(deciding or [reason.text for reason in service.reasons])
 
 
 def _prices(answer: UnpricedAnswer) -> str:

@@ -25,7 +25,9 @@ DEPTH = 12
 NODES = 4000
 """How far a structure is searched for the calls that a model asked for."""
 
-_REDACTED = frozenset({"__REDACTED__", "[REDACTED]", "<REDACTED>", "REDACTED", "***"})
+REDACTED = frozenset({"__REDACTED__", "[REDACTED]", "<REDACTED>", "REDACTED", "***"})
+"""What senders put where they leave content out."""
+
 _FAULTS = (ValueError, SyntaxError, MemoryError, RecursionError)
 _ASKS = ("tool_call", "toolCall", "toolUse", "tool_use", "function_call", "functionCall", '"function"')
 _RESPONSE_ID = re.compile(r'"id"\s*:\s*"((?:chatcmpl-|resp_|msg_|gen-)[\w-]{4,200})"')
@@ -46,7 +48,7 @@ def form(text: str) -> Form:
     """How a content stands."""
     if not text:
         return "absent"
-    if text.strip() in _REDACTED:
+    if text.strip() in REDACTED:
         return "redacted"
     if _json(text) is not text:
         return "json"
@@ -58,13 +60,13 @@ def form(text: str) -> Form:
 def arguments(text: str) -> str:
     """The arguments of a tool call as one JSON text, or as sent where they are no structure; nothing where they were redacted."""
     if text[:1] not in {"{", "[", '"', "("}:
-        return "" if text.strip() in _REDACTED else text
+        return "" if text.strip() in REDACTED else text
     if text[:2] in {'{"', "{}"} and '"kwargs"' not in text:
         return text
     found = structure(text)
     match found:
         case str():
-            return "" if found.strip() in _REDACTED else found
+            return "" if found.strip() in REDACTED else found
         case {"args": [] | (), "kwargs": dict() as named}:
             return _text(named)
         case {"args": [*listed], "kwargs": dict() as named} if listed:
@@ -75,7 +77,7 @@ def arguments(text: str) -> str:
 
 def result(text: str) -> tuple[str, bool]:
     """The result of a tool call out of its envelope, and whether the envelope says that the call failed."""
-    if text.strip() in _REDACTED:
+    if text.strip() in REDACTED:
         return "", False
     if text[:1] not in {"{", "[", '"', "("}:
         return text, False
@@ -127,11 +129,33 @@ def asked(text: str) -> list[tuple[str, str]]:
     """The tool calls that a model's answer asks for, as (call id, tool name); the id is empty where there is none."""
     if not any(mark in text for mark in _ASKS):
         return []
-    calls = list(_asked(structure(text)))
+    try:
+        parts = [part for message in _MESSAGES.decode(text) for part in message.parts]
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        parts = []
+    if parts:
+        calls = [(part.id or "", part.name) for part in parts if part.type == "tool_call" and part.name]
+    else:
+        calls = list(_asked(structure(text)))
     named = {call_id for call_id, _ in calls if call_id}
     unnamed = [call for call in calls if not call[0]]
     by_id = {call_id: (call_id, name) for call_id, name in calls if call_id in named}
     return [*by_id.values(), *(() if by_id else unnamed)]
+
+
+class _Part(msgspec.Struct, gc=False):
+    """One part of a message as the official convention sends it; what is not looked for is skipped unread."""
+
+    type: str = ""
+    name: str | None = None
+    id: str | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    parts: list[_Part] = []
+
+
+_MESSAGES = msgspec.json.Decoder(list[_Message])
 
 
 def _asked(root: object) -> Iterator[tuple[str, str]]:

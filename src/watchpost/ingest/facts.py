@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import get_args
 
 import msgspec
 
 from watchpost.ingest import content
 from watchpost.ingest.dialects import DIALECTS
-from watchpost.model.step import SpanKind
+from watchpost.ingest.dialects.dialect import Fact
 from watchpost.model.telemetry import Attributes, Event
 
 NAME_LENGTH = 256
@@ -17,134 +17,115 @@ NAME_LENGTH = 256
 
 MAX_TOKENS = 2**32 - 1
 
-_Place = tuple[str, int, str, object]
+_Place = tuple[str, int, str, str]
 """A fact, how preferred a place is for it (less is more), how `refs` says that it was read from there (empty where it is not held as
-it stands there), and what is needed to read it: the path within, or the table of a `_MARKS` fact."""
+it stands there), and the path within, empty for the whole."""
 
-_MARKS = frozenset({"kind", "implied", "failed", "doubtful", "never_ran"})
 _NOBODY = frozenset({"", "none", "null", "unknown", "undefined", "<not specified>"})
 _ANSWERS = ("resp_", "chatcmpl-", "msg_", "gen-")
 """How a provider's ids of single answers begin; some frameworks send them as if they were ids of sessions."""
 
 _PLACES: dict[str, tuple[_Place, ...]] = {}
 _EVENTS: dict[str, dict[str, tuple[_Place, ...]]] = {}
+_KINDS = tuple((key, dialect.kinds) for dialect in DIALECTS for key in dialect.facts.get("kind", ()))
+_IMPLIED = tuple((place, kind) for dialect in DIALECTS for place, kind in dialect.implies.items())
+_FAILURES = {key: values for dialect in DIALECTS for key, values in dialect.failures.items()}
+_NEVER_RAN = {key: values for dialect in DIALECTS for key, values in dialect.never_ran.items()}
+_DOUBTFUL = frozenset(key for dialect in DIALECTS for key in dialect.doubtful)
+_MARKS = frozenset({*_FAILURES, *_NEVER_RAN, *_DOUBTFUL})
 
 
 def _fill() -> None:
     rank = 0
     for dialect in DIALECTS:
         for fact, places in dialect.facts.items():
-            for place in places:
+            for place in places if fact != "kind" else ():
                 rank += 1
-                if fact == "kind":
-                    _put(place, "kind", rank, dialect.kinds)
-                else:
-                    _put(place, fact, rank, None)
-        for place, kind in dialect.implies.items():
-            rank += 1
-            _put(place, "implied", rank, kind)
-        for key, values in dialect.failures.items():
-            _put(key, "failed", 0, values)
-        for key, values in dialect.never_ran.items():
-            _put(key, "never_ran", 0, values)
-        for key in dialect.doubtful:
-            _put(key, "doubtful", 0, dialect.doubtful)
+                _put(place, fact, rank)
 
 
-def _put(place: str, fact: str, rank: int, table: object) -> None:
+def _put(place: str, fact: str, rank: int) -> None:
     key, _, path = place.partition(">")
     event, slash, key_of_event = key.partition("/")
-    ref = "" if slash or path or fact in _MARKS else f"{fact.removeprefix('tool_')}={key}"
-    one: _Place = (fact, rank, ref, table if table is not None else path or None)
+    ref = "" if slash or path else f"{fact.removeprefix('tool_')}={key}"
+    one: _Place = (fact, rank, ref, path)
     if slash:
         of_event = _EVENTS.setdefault(event, {})
         of_event[key_of_event] = (*of_event.get(key_of_event, ()), one)
-    elif all(known[0] != fact or known[3] != one[3] for known in _PLACES.get(key, ())):
+    elif all(known[0] != fact or known[3] != path for known in _PLACES.get(key, ())):
         _PLACES[key] = (*_PLACES.get(key, ()), one)
 
 
 _fill()
 
+_COUNTED = frozenset(
+    {
+        *("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "uncached_tokens"),
+        *("total_input_tokens", "total_output_tokens", "total_cached_tokens", "total_reasoning_tokens"),
+    }
+)
+_TEXTS = frozenset({"input", "output", "tool_input", "tool_output", "offered", "finish", "error_message", "http_status"})
+_NAMES = frozenset(get_args(Fact)) - _COUNTED - _TEXTS - {"kind", "tool", "error_type"}
+
 
 class Facts:
     """Each fact from the most preferred place that carries it.
 
-    `kind` is what the span says it is, or what its attributes imply, empty if neither. `failed` says that an attribute calls it a
-    failure, `doubtful` that its status OK proves nothing, `never_ran` that a tool call was refused before the tool ran. `used` are
-    the attributes that went whole into a field, `refs` which field each went into.
+    `kind` is what the span says it is, or what its attributes imply, empty if neither. `names` are the facts that name something.
+    `failed` says that an attribute calls it a failure, `doubtful` that its status OK proves nothing, `never_ran` that a tool call
+    was refused before the tool ran. `used` are the attributes that went whole into a field, `refs` which field each went into.
     """
 
-    __slots__ = ("_found", "doubtful", "failed", "kind", "never_ran", "refs", "used")
+    __slots__ = ("_found", "doubtful", "failed", "is_counted", "kind", "names", "never_ran", "refs", "used")
 
     def __init__(self, attributes: Attributes, events: tuple[Event, ...]) -> None:
-        self._found: dict[str, tuple[int, str, str, object]] = {}
-        self.kind = ""
-        self.failed = self.doubtful = self.never_ran = False
-        self.refs: list[str] = []
-        self.used: set[str] = set()
-        found = self._found
+        found: dict[str, tuple[int, str, str, object]] = {}
+        self._found = found
         for key, value in attributes.items():
-            for fact, rank, ref, how in _PLACES.get(key, ()):
+            for fact, rank, ref, path in _PLACES.get(key, ()):
                 best = found.get(fact)
                 if best is not None and best[0] <= rank:
                     continue
-                if how is not None:
-                    self._within(fact, rank, value, how)
-                elif value is not None and value != "" and (fact not in _PARTICULAR or _is_meant(fact, value)):
-                    found[fact] = (rank, key, ref, value)
+                said = content.at(value, path) if path else value
+                if said is not None and said != "" and (fact not in _PARTICULAR or _is_meant(fact, said)):
+                    found[fact] = (rank, key, ref, said)
         for event in events:
             if (places := _EVENTS.get(event.name)) is not None:
                 self._event(event, places)
-        if not self.kind and "implied" in found:
-            self.kind = cast("SpanKind", found["implied"][3])
-
-    def _within(self, fact: str, rank: int, value: object, how: object) -> None:
-        """A mark, or a value that stands within another."""
-        match fact:
-            case "kind":
-                said = value.strip('"').lower() if isinstance(value, str) else ""
-                if (kind := cast("Mapping[str, SpanKind]", how).get(said)) is not None:
-                    self.kind = kind
-                    self._found["kind"] = (rank, "", "", kind)
-            case "implied":
-                self._found["implied"] = (rank, "", "", how)
-            case "failed":
-                self.failed |= str(value).lower() in cast("frozenset[str]", how)
-            case "never_ran":
-                self.never_ran |= str(value).lower() in cast("frozenset[str]", how)
-            case "doubtful":
-                self.doubtful = True
-            case _:
-                inner = content.at(value, cast("str", how))
-                if inner is not None and inner != "" and (fact not in _PARTICULAR or _is_meant(fact, inner)):
-                    self._found[fact] = (rank, "", "", inner)
+        self.kind = _kind(attributes, events)
+        self.failed = self.doubtful = self.never_ran = False
+        if not _MARKS.isdisjoint(attributes):
+            self._mark(attributes)
+        self.names: dict[str, str] = {}
+        self.refs: list[str] = []
+        self.used: set[str] = set()
+        self.is_counted = False
+        for fact, (_, key, ref, value) in found.items():
+            if fact in _COUNTED:
+                self.is_counted = True
+            elif fact in _NAMES:
+                if ref and type(value) is str and len(value) <= NAME_LENGTH and value[0] != '"':
+                    self.names[fact] = value
+                    self.refs.append(ref)
+                    self.used.add(key)
+                else:
+                    self.names[fact] = as_name(value)
 
     def _event(self, event: Event, places: Mapping[str, tuple[_Place, ...]]) -> None:
-        for fact, rank, _, kind in places.get("", ()):
-            if fact not in self._found or rank < self._found[fact][0]:
-                self._found[fact] = (rank, "", "", kind)
         for key, slots in places.items():
             value = event.attributes.get(key)
-            if not key or value is None or value == "":
+            if value is None or value == "":
                 continue
             for fact, rank, _, path in slots:
                 best = self._found.get(fact)
-                inner = value if path is None else content.at(value, cast("str", path))
+                inner = content.at(value, path) if path else value
                 if (best is None or rank <= best[0]) and inner is not None:
                     self._found[fact] = (rank, "", "", inner)
 
-    def name(self, fact: str) -> str:
-        """A fact that names something, empty if it is absent."""
-        slot = self._found.get(fact)
-        if slot is None:
-            return ""
-        _, key, ref, value = slot
-        if isinstance(value, str) and 0 < len(value) <= NAME_LENGTH and value[0] != '"':
-            if ref:
-                self.refs.append(ref)
-                self.used.add(key)
-            return value
-        return as_name(value)
+    def _mark(self, attributes: Attributes) -> None:
+        self.failed = any(str(attributes.get(key)).lower() in values for key, values in _FAILURES.items())
+        self.never_ran = any(str(attributes.get(key)).lower() in values for key, values in _NEVER_RAN.items())
+        self.doubtful = not _DOUBTFUL.isdisjoint(attributes)
 
     def peek(self, fact: str) -> object:
         """A fact as it stands, None if it is absent."""
@@ -162,7 +143,7 @@ class Facts:
     def hold(self, fact: str, text: str) -> None:
         """Remember that a field holds a text: if it is the attribute as sent, `rest` need not repeat it."""
         slot = self._found.get(fact)
-        if slot is not None and slot[2] and slot[3] is text:
+        if slot is not None and slot[2] and (slot[3] is text or (fact == "tool" and slot[3] == text)):
             self.refs.append(slot[2])
             self.used.add(slot[1])
 
@@ -177,6 +158,18 @@ class Facts:
             self.refs.append(ref)
             self.used.add(key)
         return count
+
+
+def _kind(attributes: Attributes, events: tuple[Event, ...]) -> str:
+    """What a span says it is, by the most preferred attribute with a known value, else what its attributes or events imply."""
+    for key, table in _KINDS:
+        said = attributes.get(key)
+        if said is not None and isinstance(said, str) and (kind := table.get(said.strip('"').lower())) is not None:
+            return kind
+    for place, kind in _IMPLIED:
+        if place in attributes or (place[-1] == "/" and any(event.name == place[:-1] for event in events)):
+            return kind
+    return ""
 
 
 _PARTICULAR = frozenset({"own_session", "call_id"})

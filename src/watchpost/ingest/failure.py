@@ -33,12 +33,17 @@ class Outcome(msgspec.Struct, frozen=True):
     ran: bool = True
 
 
+_OK, _RUNNING = Outcome("ok"), Outcome("running")
+
+
 def failure(span: Span, facts: Facts, kind: str, enveloped: bool) -> Outcome:
     """How a span of a kind stands; `enveloped` says that the envelope of its result calls it a failure."""
+    if span.status != 2 and not (span.events or facts.failed or enveloped or facts.peek("error_type") is not None):
+        return _OK if span.end_ns else _RUNNING
     exception, message = _reported(span, facts)
     failed = span.status == 2 or facts.failed or enveloped or (bool(exception) and (span.status != 1 or facts.doubtful))
     if not failed or exception.rpartition(".")[2] in CONTROL_FLOW:
-        return Outcome("ok" if span.end_ns else "running")
+        return _OK if span.end_ns else _RUNNING
     if facts.never_ran and kind == "tool":
         return Outcome("error", "llm_invalid_tool_call", _shown(exception, message), ran=False)
     status = facts.peek("http_status")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import cast
 
 import msgspec
@@ -36,7 +37,7 @@ class Reader:
         self._seq = seq
         self._parcel = parcel
         self._service = as_name(parcel.resource.get("service.name"))
-        self._scope = parcel.scope
+        self._scope = parcel.scope[:NAME_LENGTH]
         self._resource = msgspec.Raw(msgspec.json.encode(parcel.resource))
 
     def readings(self) -> list[tuple[Reading, Attributes]]:
@@ -47,28 +48,30 @@ class Reader:
     def read(self, span: Span) -> Reading:
         """One span. Its attributes may hold anything: what does not fit a fact stays in `rest`."""
         facts = Facts(span.attributes, span.events)
+        named = facts.names.get
         name = span.name[:NAME_LENGTH]
-        is_a, tool = facts.kind, facts.name("tool")
+        is_a, tool = facts.kind, as_name(facts.peek("tool"))
         if DECLARED_KIND not in span.attributes or not is_a:
             is_a, tool = kind(is_a, name, tool)
         elif is_a == "tool":
             tool = tool or name
+        facts.hold("tool", tool)
         called = is_a == "tool"
-        sent_input, sent_output = (
-            facts.text("tool_input" if called else "input"),
-            facts.text("tool_output" if called else "output"),
-        )
-        text, answer, enveloped = sent_input, sent_output, False
+        asks, answers = ("tool_input", "tool_output") if called else ("input", "output")
+        text, answer, enveloped = facts.text(asks), facts.text(answers), False
         if called:
-            text = content.arguments(sent_input)
-            answer, enveloped = content.result(sent_output)
-        facts.hold("tool_input" if called else "input", text)
-        facts.hold("tool_output" if called else "output", answer)
+            text = content.arguments(text) if text else ""
+            answer, enveloped = content.result(answer) if answer else ("", False)
+        facts.hold(asks, text)
+        facts.hold(answers, answer)
         outcome = failure(span, facts, is_a, enveloped)
         status = outcome.status
         if called and not facts.kind and status == "ok" and not span.status and not answer:
             status = "unknown"
-        agent = facts.name("agent") or (agent_name(name) if is_a == "agent" else "")
+        response_id, asked = named("response_id", ""), None
+        if is_a == "llm":
+            response_id = response_id or content.response_id(answer)
+            asked = _asked(facts, answer, span, status)
         return Reading(
             self._project,
             span.trace_id,
@@ -81,23 +84,23 @@ class Reader:
             is_a,
             name,
             status,
-            facts.name("own_session"),
-            agent,
-            facts.name("workflow"),
+            named("own_session", ""),
+            named("agent", "") or (agent_name(name) if is_a == "agent" else ""),
+            named("workflow", ""),
             self._service,
-            facts.name("user_id"),
-            facts.name("provider"),
-            facts.name("model"),
+            named("user_id", ""),
+            named("provider", ""),
+            named("model", ""),
             tool,
-            facts.name("call_id"),
-            facts.name("response_id") or (content.response_id(answer) if is_a == "llm" else ""),
+            named("call_id", ""),
+            response_id,
             outcome.error_type,
             outcome.error,
-            self._scope[:NAME_LENGTH],
-            _asked(facts, answer, span, status) if is_a == "llm" else None,
+            self._scope,
+            asked,
             outcome.ran,
-            _target(span, is_a),
-            _tokens(facts, is_a),
+            _target(span) if is_a == "evaluation" else b"",
+            _tokens(facts, is_a) if facts.is_counted else _NO_TOKENS,
             None,
             text,
             answer,
@@ -148,18 +151,20 @@ def _tokens(facts: Facts, is_a: str) -> Tokens:
 
 def _asked(facts: Facts, answer: str, span: Span, status: str) -> int | None:
     """How many tools a model call asked for, without those that nothing runs for; None where neither its answer nor why it stopped is known."""
-    calls = content.asked(answer) or _flattened_calls(span.attributes)
+    calls = content.asked(answer)
+    if not calls and "openinference.span.kind" in span.attributes:
+        calls = _flattened_calls(span.attributes)
     if calls:
-        offered = facts.text("offered")
-        return sum(
-            1 for _, name in calls if _runs(name) and (not offered or f'"{name}"' in offered.replace('\\"', '"'))
-        )
+        names = [name for _, name in calls if _runs(name)]
+        offered = facts.text("offered").replace('\\"', '"') if names else ""
+        return sum(1 for name in names if not offered or f'"{name}"' in offered)
     stopped = finish(facts)
     if not stopped and not answer:
         return 0 if status == "error" or not span.end_ns else None
     return 1 if stopped in _FINISH_TOOL else 0
 
 
+@lru_cache(maxsize=4096)
 def _runs(tool: str) -> bool:
     return tool not in _RETURNS and not HANDOFF_TOOL.fullmatch(tool)
 
@@ -174,9 +179,9 @@ def _flattened_calls(attributes: Attributes) -> list[tuple[str, str]]:
     ]
 
 
-def _target(span: Span, is_a: str) -> bytes:
+def _target(span: Span) -> bytes:
     """The trace id and span id that an evaluation sent as a trace of its own speaks of."""
-    if is_a != "evaluation" or span.parent_id or len(span.links) != 1:
+    if span.parent_id or len(span.links) != 1:
         return b""
     link = span.links[0]
     return link.trace_id + link.span_id if len(link.trace_id) == 16 and len(link.span_id) == 8 else b""

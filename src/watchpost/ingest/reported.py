@@ -23,6 +23,18 @@ REPORTED: Mapping[str, tuple[str, ...]] = {
 """The name of each thing a source may say, and the attributes that say it; the first one present holds."""
 
 
+FIRST_TOKEN = (
+    "gen_ai.response.time_to_first_chunk",
+    "gen_ai.client.operation.time_to_first_chunk",
+    "gen_ai.server.time_to_first_token",
+    "ai.response.msToFirstChunk",
+    "ttft_ms",
+    "langfuse.observation.completion_start_time",
+    "First Token Stream Event",
+)
+"""The attributes, and the event, that say when the first token of an answer came."""
+
+
 def reported(attributes: Attributes) -> dict[str, object]:
     """What the attributes of a span say of the step, by the names of `REPORTED`; what none of them says is left out."""
     found = {name: next((attributes[k] for k in keys if k in attributes), None) for name, keys in REPORTED.items()}

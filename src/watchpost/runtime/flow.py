@@ -39,7 +39,7 @@ class Pace(msgspec.Struct, frozen=True):
     batch_s: float = 0.5
     batch_bytes: int = 64 << 20
     lag_bytes: int = 256 << 20
-    fold_bytes: int = 512 << 20
+    fold_bytes: int = 256 << 20
 
 
 class Boundary(msgspec.Struct, frozen=True, array_like=True):
@@ -81,6 +81,7 @@ class Flow:
         self._number, self._seq = self._cursor.batch, self._cursor.seq
         self._deliveries = msgspec.msgpack.Decoder(Delivery)
         self._applied = self._number
+        self._spent: dict[int, int] = {}
         self._replayed = False
         self.supervisor = supervisor
         self.tally = FlowTally()
@@ -146,7 +147,9 @@ class Flow:
             return None
         boundary = Boundary(self._number + 1, payloads[-1][0] if payloads else self._seq, now_ns)
         encoded = msgspec.msgpack.encode(boundary)
-        self.supervisor.insist("log", lambda: self._log.append(BATCH_BOUNDARY, encoded).result())
+        seq = self.supervisor.insist("log", lambda: self._log.append(BATCH_BOUNDARY, encoded).result())
+        if seq == boundary.upto + 1:
+            self._spent[boundary.number] = seq  # nothing stands between the batch and its end: both can go at once
         return self._react(boundary, payloads)
 
     def _react(self, boundary: Boundary, payloads: Sequence[tuple[int, bytes]]) -> Reaction:
@@ -159,12 +162,13 @@ class Flow:
         self.supervisor.insist("telemetry store", lambda: self._telemetry.write(reaction.telemetry))
         self.supervisor.insist("state store", lambda: self._state.commit(reaction.state))
         cursor = reaction.state.cursor
+        spent = self._spent.pop(cursor.batch, cursor.seq)
         self._applied = cursor.batch
         self._backlog.applied(cursor.seq)
         self.tally.apply(self._now_ns() - started_ns)
         if reaction.state.notices:
             self._nudge()
-        self.supervisor.insist("log", lambda: self._log.release(cursor.seq))
+        self.supervisor.insist("log", lambda: self._log.release(spent))
 
     def _replay(self) -> None:
         """Once: take what the log holds beyond the cursor, batches that were cut as they were cut, the rest as if it came in now."""

@@ -44,7 +44,7 @@ class FlowSettings(_Section):
 
     batch_seconds: _Seconds = 0.5
     lag_mib: _Mebibytes = 256
-    fold_mib: _Mebibytes = 512
+    fold_mib: _Mebibytes = 256
 
 
 class SessionSettings(_Section):

@@ -9,10 +9,12 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from watchpost.model.session import Outcome
+from watchpost.query.readiness import SHARE
 from watchpost.query.sessions import SessionFilter
 from watchpost.server.answers import SessionAnswer, SessionsAnswer, StepDetailAnswer, StepsAnswer
 from watchpost.server.archive import Archive, read_cursor
 from watchpost.server.problem import MEDIA_TYPE, Problem
+from watchpost.server.readiness import ReadinessAnswer, ReadinessCheck
 from watchpost.server.received_metrics import PointsAnswer, StreamsAnswer, points_page, streams_page
 from watchpost.server.unpriced import UnpricedAnswer, UnpricedCalls
 from watchpost.store.contracts import MetricReader
@@ -27,6 +29,7 @@ _ANSWERS = (
     StreamsAnswer,
     PointsAnswer,
     UnpricedAnswer,
+    ReadinessAnswer,
     Problem,
 )
 _REF = "#/components/schemas/"
@@ -81,7 +84,7 @@ def session_filter(
 Wanted = Annotated[SessionFilter, Depends(session_filter)]
 
 
-def router(archive: Archive, points: MetricReader, unpriced: UnpricedCalls) -> APIRouter:
+def router(archive: Archive, points: MetricReader, unpriced: UnpricedCalls, readiness: ReadinessCheck) -> APIRouter:
     """The routes under `/api`. They read the stores, so they are plain functions, which run in worker threads."""
     routes = APIRouter(prefix="/api", default_response_class=JsonResponse)
 
@@ -121,6 +124,19 @@ def router(archive: Archive, points: MetricReader, unpriced: UnpricedCalls) -> A
     ) -> Response:
         """The models whose calls have no price, the most calls first."""
         return JsonResponse(unpriced.answer(project, since, limit))
+
+    @routes.get("/readiness", responses=_answers(ReadinessAnswer))
+    def services_ready(
+        project: Text = "",
+        service: Text = "",
+        since: Annotated[
+            str, Query(max_length=64, description="ISO 8601, UTC unless it says otherwise; empty for 7 days")
+        ] = "",
+        share: Annotated[float, Query(ge=0, le=1)] = SHARE,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> Response:
+        """Which services send all that is required, which do not, and what is missing; those with the most calls first."""
+        return JsonResponse(readiness.answer(project, service, since, share, limit))
 
     return routes
 

@@ -24,6 +24,7 @@ from watchpost.server.health import Health
 from watchpost.server.metrics import Metrics
 from watchpost.server.otlp import BodyBudget, ExportEndpoint, Language, OtlpLanguage
 from watchpost.server.problem import MovedError, NotFoundError, ParameterError, moved, problem_of, problem_response
+from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.safety import LoopbackOnly
 from watchpost.server.unpriced import UnpricedCalls
 from watchpost.store.contracts import FlagReader, LogReader, MetricReader, SessionReader
@@ -58,6 +59,7 @@ def create_app(
     logs: LogReader,
     points: MetricReader,
     unpriced: UnpricedCalls,
+    readiness: ReadinessCheck,
     health: Health,
     settings: ServerSettings,
 ) -> FastAPI:
@@ -102,7 +104,7 @@ def create_app(
     for error in (NotFoundError, ParameterError, MovedError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, _answer_error)
     archive = Archive(sessions, flags, logs)
-    app.include_router(api.router(archive, points, unpriced))
+    app.include_router(api.router(archive, points, unpriced, readiness))
     app.include_router(pages.router(archive))
     app.mount("/static", pages.static_files())
     _add_health(app, health, metrics)

@@ -20,6 +20,7 @@ from watchpost.runtime.settings import Settings
 from watchpost.runtime.wiring import Watchpost, assemble, open_stores
 from watchpost.server.app import ServerSettings, create_app
 from watchpost.server.health import HealthNumbers
+from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.unpriced import UnpricedCalls
 
 _MIB = 1 << 20
@@ -71,7 +72,7 @@ class FlowHealth:
             apply_seconds=flow.tally.apply_ns / 1e9,
             react_lag_s=(now_ns() - oldest) / 1e9 if oldest else 0.0,
             open_sessions=self._watchpost.sessions.open_count,
-            held_fold_bytes=sum(session.held_bytes for session in self._watchpost.sessions.held),
+            held_fold_bytes=self._watchpost.sessions.held_bytes,
             unpriced=self._watchpost.pricing.unpriced,
             outbox=stores.state.backlog(),
             telemetry_rows={size.table: size.rows for size in sizes},
@@ -146,6 +147,7 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
         logs=stores.telemetry,
         points=stores.telemetry,
         unpriced=UnpricedCalls(stores.telemetry, lambda: price_table(now_ns())),
+        readiness=ReadinessCheck(stores.telemetry, now_ns),
         health=FlowHealth(watchpost),
         settings=ServerSettings(
             host=settings.host, grpc_port=settings.grpc_port, max_body_bytes=settings.ingest.body_mib * _MIB

@@ -53,11 +53,12 @@ class UnpricedCalls:
 
     def answer(self, project: str, since: str, limit: int) -> UnpricedAnswer:
         """At most `limit` models, of calls that started since a moment as ISO 8601 writes it; empty is any project, and ever."""
-        found = self._reader.unpriced(project, _since_ns(since), limit + 1)
+        found = self._reader.unpriced(project, since_ns(since), limit + 1)
         return UnpricedAnswer(self._table(), [_answer(model) for model in found[:limit]], len(found) > limit)
 
 
-def _since_ns(text: str) -> int:
+def since_ns(text: str) -> int:
+    """A moment as ISO 8601 writes it, UTC unless it says otherwise; empty is ever. Raises `ParameterError` for anything else."""
     if not text:
         return 0
     try:

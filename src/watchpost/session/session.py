@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 
 import msgspec
 
 from watchpost.model.session import Outcome, State, Summary, Totals, session_key
 from watchpost.model.step import Step
-from watchpost.session.trace import Claim, Trace
+from watchpost.session.trace import Trace
 from watchpost.session.twins import Twins
 
 SLOT_NS = 600 * 10**9
@@ -69,6 +68,7 @@ class Session:
         self.revision = 0
         self._order: list[StepKey] = []
         self.twins = Twins()
+        self._names: dict[str, str] = {}
         self._counts = {
             "llm": 0,
             "retries": 0,
@@ -139,18 +139,19 @@ class Session:
 
     def workflow(self) -> str:
         """What it is an instance of: the name its spans give, else that of its first root, else the service's."""
-        for fact in ("workflow", "root", "service"):
-            if found := self._first(trace.claim(fact) for trace in self.traces.values()):
-                return found
-        return ""
+        return self._named("workflow") or self._named("root") or self._named("service")
 
     def user_id(self) -> str:
         """The first user that its spans name."""
-        return self._first(trace.claim("user_id") for trace in self.traces.values())
+        return self._named("user_id")
 
     def service(self) -> str:
         """The `service.name` of its first span."""
-        return self._first(trace.claim("service") for trace in self.traces.values())
+        return self._named("service")
+
+    def rename(self) -> None:
+        """Its traces, or what they are named, changed."""
+        self._names.clear()
 
     def totals(self) -> Totals:
         """What it used so far.
@@ -199,14 +200,13 @@ class Session:
         )
         return _total(input_), _total(output), _total(cached), _total(reasoning)
 
-    @property
-    def held_bytes(self) -> int:
-        """About what it holds in memory."""
-        return sum(trace.held_bytes for trace in self.traces.values())
-
-    @staticmethod
-    def _first(claims: Iterator[Claim | None]) -> str:
-        return min((claim for claim in claims if claim is not None), default=(0, b"", ""))[2]
+    def _named(self, fact: str) -> str:
+        """What the earliest claim of a fact says, in all its traces."""
+        found = self._names.get(fact)
+        if found is None:
+            claims = [claim for trace in self.traces.values() if (claim := trace.claim(fact)) is not None]
+            found = self._names[fact] = min(claims)[2] if claims else ""
+        return found
 
     def _tally(self, step: Step, sign: int) -> None:
         counts = self._counts

@@ -52,6 +52,7 @@ class Sessions:
         self._loaded: list[SessionRef] = []
         self._clock = Timers()
         self._hosts = Hosts()
+        self._held_bytes = 0
 
     def unknown(self, refs: Iterable[TraceRef]) -> list[TraceRef]:
         """Those of these traces that are not held."""
@@ -175,16 +176,15 @@ class Sessions:
 
         To be called when all that was added is settled; what changed after `stored_revision` is not in the store yet and stays.
         """
-        held = sum(session.held_bytes for session in self._sessions.values())
-        if held <= budget_bytes:
+        if self._held_bytes <= budget_bytes:
             return []
         gone: list[Session] = []
         for session in sorted(self._sessions.values(), key=lambda s: (s.state != "ended", s.revision)):
-            if held <= budget_bytes:
+            if self._held_bytes <= budget_bytes:
                 break
             if session.revision > stored_revision:
                 continue
-            held -= session.held_bytes
+            self._held_bytes -= sum(trace.weight for trace in session.traces.values())
             gone.append(session)
             del self._sessions[session.project, session.session_id]
             for trace in session.traces.values():
@@ -196,6 +196,11 @@ class Sessions:
     def open_count(self) -> int:
         """Sessions that have not ended, held or not."""
         return len(self._clock)
+
+    @property
+    def held_bytes(self) -> int:
+        """About what all held sessions take in memory."""
+        return self._held_bytes
 
     @property
     def held(self) -> Sequence[Session]:
@@ -213,6 +218,7 @@ class Sessions:
             self._leave(trace)
             trace.session_id = session.session_id
             session.traces[trace.trace_id] = trace
+            session.rename()
             touched: Iterable[bytes] = trace.nodes
         else:
             touched = trace.touched
@@ -223,6 +229,11 @@ class Sessions:
             self._place(session, trace, node)
         for span_id in trace.retitled:
             session.slots.update(slot_of(node.start_ns) for node in trace.beneath(span_id) if node.counted)
+        if trace.claimed:
+            session.rename()
+        self._held_bytes += trace.held_bytes - trace.weight
+        trace.weight = trace.held_bytes
+        trace.claimed = False
         trace.touched.clear()
         trace.retitled.clear()
         return session
@@ -234,14 +245,15 @@ class Sessions:
         key = (node.kind, node.call) if node.call and node.counted else None
         if key is None and known is None:
             return ()
-        affected: Iterable[tuple[bytes, Node]] = ()
-        if known is not None and known != key:
-            affected = session.twins.take(trace.trace_id, *known, node.span_id)
-            del trace.twinned[node.span_id]
-        if key is not None:
+        if key is not None and (known is None or known == key):
             trace.twinned[node.span_id] = key
-            affected = (*affected, *session.twins.put(trace.trace_id, node))
-        return affected
+            return session.twins.put(trace.trace_id, node)
+        affected = session.twins.take(trace.trace_id, *(known or ("", "")), node.span_id)
+        del trace.twinned[node.span_id]
+        if key is None:
+            return affected
+        trace.twinned[node.span_id] = key
+        return (*affected, *session.twins.put(trace.trace_id, node))
 
     @staticmethod
     def _place(session: Session, trace: Trace, node: Node) -> None:
@@ -265,6 +277,7 @@ class Sessions:
             session.remove(step)
         trace.placed.clear()
         del session.traces[trace.trace_id]
+        session.rename()
         twinned = list(trace.twinned.items())
         trace.twinned.clear()
         for span_id, key in twinned:

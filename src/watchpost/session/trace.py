@@ -9,8 +9,8 @@ import msgspec
 from watchpost.model.step import Reading, Step, Tokens
 from watchpost.session.node import UNREPORTED, Node, absorbed, node_of, same_call, standing
 
-NODE_BYTES = 1750
-"""What one span holds in memory beside its texts, a third of it in detectors: measured with tracemalloc over 500 sessions of 20 spans."""
+NODE_BYTES = 1400
+"""What one span holds in memory beside its texts, a quarter of it in detectors: measured with tracemalloc over 500 sessions of 20 spans."""
 
 MAX_DEPTH = 4096
 """How far a chain of parents is followed; a longer one, or a circle, counts as cut off there."""
@@ -27,7 +27,8 @@ class Trace:
     """Spans of one trace id within one project, folded one by one.
 
     `touched` and `retitled` name the spans that changed, and those whose agent may have, since the trace was last settled;
-    `placed` holds what then stood in the session `session_id`; `stirred` says that more than evaluations came since.
+    `placed` holds what then stood in the session `session_id`; `stirred` says that more than evaluations came since,
+    `claimed` that what names it changed; `weight` is what it then held in memory, in bytes.
 
     Wrappers are demoted: a model call that has a model call beneath it is no step, for only the innermost one is the
     call; a tool call beneath a call of the same tool or call id, with no agent or model call between, is the same call seen on
@@ -43,6 +44,8 @@ class Trace:
         self.touched: set[bytes] = set()
         self.retitled: set[bytes] = set()
         self.stirred = False
+        self.claimed = False
+        self.weight = 0
         self._clear()
 
     def _clear(self) -> None:
@@ -200,7 +203,7 @@ class Trace:
 
     def _note(self, node: Node) -> None:
         self.touched.add(node.span_id)
-        if node.agent or node.span_id in self._children:
+        if node.span_id in self._children:
             self.retitled.add(node.span_id)
         if node.step is not None:
             self.text_bytes += len(node.step.arguments) + len(node.step.result)
@@ -348,3 +351,4 @@ class Trace:
         held = self._claims.get(fact)
         if held is None or claim < held:
             self._claims[fact] = claim
+            self.claimed = True

@@ -24,12 +24,15 @@ class Twins:
         self._groups: dict[tuple[str, str], tuple[Place, ...]] = {}
 
     def put(self, trace_id: bytes, node: Node) -> Iterable[Place]:
-        """Take a call with an id; those whose standing may have changed, itself included."""
+        """Take a call with an id; those of its twins whose standing may have changed."""
         key = node.kind, node.call
-        group = tuple(place for place in self._groups.get(key, ()) if place[1].span_id != node.span_id)
-        group = (*group, (trace_id, node))
-        self._groups[key] = group
-        return group
+        held = self._groups.get(key)
+        if held is None:
+            self._groups[key] = ((trace_id, node),)
+            return ()
+        others = tuple(place for place in held if (place[0], place[1].span_id) != (trace_id, node.span_id))
+        self._groups[key] = (*others, (trace_id, node))
+        return others
 
     def take(self, trace_id: bytes, kind: str, call: str, span_id: bytes) -> Iterable[Place]:
         """Let go of a call; those whose standing may have changed."""

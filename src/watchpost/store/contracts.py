@@ -17,6 +17,7 @@ from watchpost.model.session import Summary
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import Attributes, LogLine, MetricPoint, MetricType, Temporality
 from watchpost.query.metrics import PointFilter, StreamFilter
+from watchpost.query.readiness import ReadinessFilter, ServiceSeen
 from watchpost.query.sessions import SessionFilter
 
 
@@ -210,6 +211,17 @@ class UnpricedReader(Protocol):
         """The ended model calls and embeddings without a cost that started at or after a time, at most `limit` groups of them.
 
         The most calls first; an empty `project` is every project. Calls are those that sessions count, twins once.
+        """
+        ...
+
+
+class ReadinessReader(Protocol):
+    """Which required fields services send."""
+
+    def services_seen(self, wanted: ReadinessFilter) -> list[ServiceSeen]:
+        """What the latest ended calls of at most `wanted.limit` services carry, those with the most calls first.
+
+        Calls are those that sessions count, twins once. A service in which agents run, but no call was seen, is among them.
         """
         ...
 

@@ -17,10 +17,12 @@ from watchpost.model.session import Summary
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import LogLine
 from watchpost.query.metrics import PointFilter, StreamFilter
+from watchpost.query.readiness import ReadinessFilter, ServiceSeen
 from watchpost.query.sessions import SessionFilter
 from watchpost.store.contracts import Member, MetricStream, StepRow, StoredMetric, TelemetryBatch, UnpricedModel
 from watchpost.store.engines import clickhouse_columns as columns
 from watchpost.store.engines import clickhouse_metrics as metrics
+from watchpost.store.engines import clickhouse_readiness as readiness
 from watchpost.store.engines import clickhouse_rows as rows
 from watchpost.store.engines.clickhouse_handles import EmbeddedLimits, Handles, open_handles
 from watchpost.store.engines.clickhouse_schema import TABLES, migrate
@@ -50,7 +52,7 @@ class TableSize(msgspec.Struct, frozen=True):
 
 
 class ClickHouse:
-    """The telemetry store: `TelemetryWriter`, `FoldSource`, `SessionReader`, `UnpricedReader`, `LogReader` and `MetricReader`.
+    """The telemetry store: `TelemetryWriter`, `FoldSource`, `SessionReader` and the other readers of `contracts`.
 
     One thread may write while any number read; what a write wrote is in every answer given after it returned.
     """
@@ -233,6 +235,12 @@ class ClickHouse:
     def unpriced(self, project: str, since_ns: int, limit: int) -> list[UnpricedModel]:
         """See `UnpricedReader`."""
         return unpriced_models(self._handles.rows(unpriced_sql(project, since_ns, limit)))
+
+    def services_seen(self, wanted: ReadinessFilter) -> list[ServiceSeen]:
+        """See `ReadinessReader`."""
+        services = readiness.Services(self._handles.rows(readiness.services_sql(wanted)))
+        found = self._handles.rows(readiness.seen_sql(services, wanted)) if services.since else []
+        return readiness.services_seen(services, found)
 
     def logs(self, project: str, trace_id: bytes, span_id: bytes, limit: int) -> list[LogLine]:
         """See `LogReader`."""

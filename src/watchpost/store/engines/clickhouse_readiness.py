@@ -1,0 +1,253 @@
+"""Which required fields the latest calls of each service carry, in SQL.
+
+The first query finds, for each service, since when its latest calls were received; the second one looks at those, so that texts are
+read of few spans however many are stored. Calls are those that sessions count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from watchpost.query.readiness import DATED_MODEL, FIELDS, FieldSeen, ReadinessFilter, ServiceSeen
+from watchpost.store.engines.clickhouse_sql import fill
+
+Row = Sequence[object]
+
+_SLOT_NS = 600 * 10**9
+# Spans of one delivery share the moment of reception, so that there are far fewer moments than spans to put in order.
+_SERVICES = """
+SELECT project, service, groupArrayIf((what, since), what != 'agent'), min(started), groupUniqArrayArray(8)(scopes)
+FROM (
+  SELECT project, service, what, if(max(upto) < :calls, min(received_ns), maxIf(received_ns, upto >= :calls)) AS since,
+    min(started) AS started, sum(spans) AS spans, groupUniqArrayArray(8)(scopes) AS scopes
+  FROM (
+    SELECT *, sum(spans) OVER (PARTITION BY project, service, what ORDER BY received_ns DESC) AS upto
+    FROM (
+      SELECT project, service, if(kind IN ('llm', 'tool'), kind, 'agent') AS what, received_ns, count() AS spans,
+        min(start_ns) AS started, groupUniqArray(8)(scope) AS scopes
+      FROM spans
+      WHERE received_ns >= :since AND end_ns > 0 AND kind IN ('llm', 'tool', 'agent', 'workflow')
+        AND (:project = '' OR project = :project) AND (:service = '' OR service = :service)
+      GROUP BY project, service, what, received_ns))
+  GROUP BY project, service, what)
+GROUP BY project, service ORDER BY sumIf(spans, what != 'agent') DESC, project, service LIMIT :limit"""
+
+_FACTS = (
+    "kind",
+    "received_ns",
+    "end_ns > start_ns AND start_ns > 0",
+    "status",
+    "error != ''",
+    "model",
+    "tool != ''",
+    "call_id != ''",
+    "isNotNull(in_tok)",
+    "isNotNull(out_tok)",
+    "isNotNull(cached_tok)",
+    "isNotNull(reasoning_tok)",
+    "ifNull(asked, 0)",
+    "if(empty(texts), input, texts[1]) NOT IN :left_out",
+    "if(empty(texts), output, texts[2]) NOT IN :left_out",
+    "multiSearchAny(rest, array:summary) OR multiSearchAny(concat(refs, ','), array:summary_ref)",
+    "multiSearchAny(rest, array:anomaly)",
+    "multiSearchAny(rest, array:first_token)",
+)
+_NAMES = (
+    "kind",
+    "received_ns",
+    "lasted",
+    "status",
+    "explained",
+    "model",
+    "named",
+    "identified",
+    "in_told",
+    "out_told",
+    "cached_told",
+    "reasoning_told",
+    "asked",
+    "has_input",
+    "has_output",
+    "summed",
+    "judged",
+    "first_told",
+)
+
+_OF = {"llm": "kind = 'llm'", "tool": "kind = 'tool'"}
+_ANSWERED = "status != 'error'"
+_CALL_FIELDS: dict[tuple[str, str], tuple[str, str]] = {
+    ("llm", "session"): ("true", "own"),
+    ("tool", "session"): ("true", "own"),
+    ("tool", "arguments"): ("true", "has_input"),
+    ("tool", "response"): ("true", "has_output OR (status = 'error' AND explained)"),
+    ("llm", "prompt"): ("true", "has_input"),
+    ("llm", "completion"): (_ANSWERED, "has_output"),
+    ("llm", "model"): ("true", "model != ''"),
+    ("llm", "input_tokens"): (_ANSWERED, "in_told"),
+    ("llm", "output_tokens"): (_ANSWERED, "out_told"),
+    ("tool", "name"): ("true", "named"),
+    ("tool", "status"): ("true", "status != 'unknown'"),
+    ("tool", "latency"): ("true", "lasted"),
+    ("llm", "cached_tokens"): (_ANSWERED, "cached_told"),
+    ("llm", "reasoning_tokens"): (_ANSWERED, "reasoning_told"),
+    ("tool", "call_id"): ("true", "identified"),
+    ("llm", "summary"): ("true", "summed"),
+    ("llm", "anomaly"): ("true", "judged"),
+    ("llm", "first_token"): (_ANSWERED, "first_told"),
+}
+"""Of which calls a field can be asked, and when one has it."""
+
+_SESSION_FIELDS = {
+    "outcome": "finished",
+    "service": "service != '' AND NOT startsWith(service, 'unknown_service')",
+    "workflow": "workflow_told",
+    "user_id": "user_told",
+}
+"""When an ended session has a field."""
+
+
+def _per_session() -> str:
+    columns: list[str] = []
+    for (of, name), (where, told) in _CALL_FIELDS.items():
+        asked = f"{_OF[of]} AND {where}"
+        columns += [
+            f"countIf({asked} AND ({told})) AS seen_{of}_{name}",
+            f"countIf({asked}) AS of_{of}_{name}",
+            f"maxIf(place, {asked} AND NOT ({told})) AS at_{of}_{name}",
+        ]
+    return ", ".join(columns)
+
+
+def _per_service() -> str:
+    columns: list[str] = []
+    for field in FIELDS:
+        of, name = field.of, field.name
+        if of == "session":
+            told = _SESSION_FIELDS[name]
+            columns += [
+                f"countIf(ended AND ({told}))",
+                "countIf(ended)",
+                f"maxIf(latest, ended AND NOT ({told}))",
+            ]
+        else:
+            columns += [f"sum(seen_{of}_{name})", f"sum(of_{of}_{name})", f"max(at_{of}_{name})"]
+    return ", ".join(columns)
+
+
+# `sample` is small: a few thousand rows of each service. It is asked for several times, which reads ids and times of the newest parts alone.
+# A trace's id stands in for a session's where its spans name none, so a session that is named after one of its traces has no id of its own.
+_SEEN = f"""
+WITH sample AS (
+  SELECT project, trace_id, span_id FROM spans
+  WHERE received_ns >= :least AND end_ns > 0 AND kind IN ('llm', 'tool')
+    AND received_ns >= transform(concat(project, '\\0', service, '\\0', kind), array:keys, arrayMap(x -> toInt64(x), array:times), toInt64({2**63 - 1}))
+  ORDER BY received_ns DESC, trace_id, span_id LIMIT :calls BY project, service, kind),
+held AS (
+  SELECT project, session_id FROM members_by_trace WHERE (project, trace_id) IN (SELECT project, trace_id FROM sample)),
+counted AS (
+  SELECT project, session_id, held.2 != '' AS ended, step.1 AS trace_id, step.2 AS span_id, step.3 AS counted_as,
+    (project, session_id) NOT IN (
+      SELECT project, session_id FROM members
+      WHERE session_id = lower(hex(trace_id)) AND (project, session_id) IN (SELECT project, session_id FROM held)) AS own
+  FROM (
+    SELECT project, session_id, argMax((gone, outcome, arrayZip(`steps.trace_id`, `steps.span_id`, `steps.kind`)), seq) AS held
+    FROM ledger WHERE slot >= :slot AND (project, session_id) IN (SELECT project, session_id FROM held)
+    GROUP BY project, slot, session_id)
+  ARRAY JOIN held.3 AS step WHERE held.1 = 0 AND (project, step.1, step.2) IN (SELECT project, trace_id, span_id FROM sample)),
+calls AS (
+  SELECT project, service, trace_id, span_id, {", ".join(f"facts.{n} AS {name}" for n, name in enumerate(_NAMES, 1))},
+    (received_ns, trace_id, span_id) AS place
+  FROM (
+    SELECT project, trace_id, span_id, argMax(service, ver) AS service, argMax(({", ".join(_FACTS)}), ver) AS facts
+    FROM spans PREWHERE received_ns >= :least AND (project, trace_id, span_id) IN (SELECT project, trace_id, span_id FROM sample)
+    WHERE end_ns > 0 GROUP BY project, trace_id, span_id)),
+runs AS (
+  SELECT project, trace_id, min(one.6) AS started, countIf(one.1 AND one.2) > 0 AND countIf(one.1 AND NOT one.2) = 0 AS finished,
+    countIf(one.3 = 'llm') AS models, countIf(one.3 IN ('tool', 'handoff')) AS tools, max(one.4) AS user_told, max(one.5) AS workflow_told
+  FROM (
+    SELECT project, trace_id, span_id, argMax((
+      parent_id = toFixedString('', 8), end_ns > 0, kind, user_id != '', workflow != '', start_ns), ver) AS one
+    FROM spans WHERE (project, trace_id) IN (SELECT project, trace_id FROM sample)
+    GROUP BY project, trace_id, span_id)
+  GROUP BY project, trace_id),
+sessions_seen AS (
+  SELECT project, service, session_id, max(counted.ended) AS ended, argMax(runs.finished, (runs.started, trace_id)) AS finished,
+    max(runs.user_told) AS user_told, max(runs.workflow_told) AS workflow_told, max(place) AS latest,
+    countIf(kind = 'llm') AS llm_calls, countIf(kind = 'tool') AS tool_calls, max(runs.models) AS models,
+    sumIf(asked, kind = 'llm' AND runs.tools = 0) AS asked,
+    countIf(kind = 'llm' AND model != '' AND NOT match(model, :dated)) AS families,
+    anyIf(model, kind = 'llm' AND model != '' AND NOT match(model, :dated)) AS family,
+    {_per_session()}
+  FROM calls INNER JOIN counted USING (project, trace_id, span_id) LEFT JOIN runs USING (project, trace_id)
+  WHERE counted.counted_as = kind GROUP BY project, service, session_id)
+SELECT project, service, sum(llm_calls), sum(tool_calls), count(), max(models), sum(asked), sum(families), max(family), {_per_service()}
+FROM sessions_seen GROUP BY project, service"""  # noqa: S608 - names are ours, values are filled in
+
+
+def services_sql(wanted: ReadinessFilter) -> str:
+    """The query for the services there are, and since when their latest calls were received."""
+    return fill(
+        _SERVICES,
+        since=wanted.since_ns,
+        project=wanted.project,
+        service=wanted.service,
+        calls=wanted.calls,
+        limit=wanted.limit,
+    )
+
+
+class Services:
+    """The answer to `services_sql`: the services in order, since when to look at each kind of call of them, and their scopes."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        found = cast("Sequence[tuple[str, str, list[tuple[str, int]], int, list[str]]]", rows)
+        self.since = {(project, name, kind): at for project, name, kinds, _, _ in found for kind, at in kinds}
+        self.scopes = {(project, name): tuple(sorted(scopes)) for project, name, _, _, scopes in found}
+        self.started_ns = min((started_ns for *_, started_ns, _ in found), default=0)
+
+
+def seen_sql(services: Services, wanted: ReadinessFilter) -> str:
+    """The query for what those calls carry."""
+    return fill(
+        _SEEN,
+        least=min(services.since.values()),
+        keys=["\0".join(key) for key in services.since],
+        times=[str(received_ns) for received_ns in services.since.values()],
+        calls=wanted.calls,
+        slot=services.started_ns // _SLOT_NS * 600,
+        left_out=["", *wanted.left_out],
+        dated=DATED_MODEL,
+        summary_ref=[f"={key}," for key in wanted.told["summary"]],
+        **{fact: [f'"{key}"' for key in wanted.told[fact]] for fact in ("summary", "anomaly", "first_token")},
+    )
+
+
+def services_seen(services: Services, rows: Sequence[Row]) -> list[ServiceSeen]:
+    """The answer to it, the services with the most calls first; one of which no call counts has only agents."""
+    found = {(row[0], row[1]): row for row in rows}
+    none: Row = (0, 0, 0, 0, 0, 0, "")
+    seen = [_service(key, found[key][2:] if key in found else none, scopes) for key, scopes in services.scopes.items()]
+    return sorted(seen, key=lambda one: (-one.llm_calls - one.tool_calls, one.project, one.service))
+
+
+def _service(key: tuple[str, str], row: Row, scopes: tuple[str, ...]) -> ServiceSeen:
+    llm_calls, tool_calls, sessions, models, asked, families = cast("Sequence[int]", row[:6])
+    counts = cast("Sequence[tuple[int, int, tuple[int, bytes, bytes]]]", list(zip(*[iter(row[7:])] * 3, strict=True)))
+    fields = [_field(seen, of, at) for seen, of, at in counts] or [FieldSeen(0, 0)] * len(FIELDS)
+    return ServiceSeen(
+        *key,
+        llm_calls,
+        tool_calls,
+        sessions,
+        models > 0,
+        asked,
+        families,
+        str(row[6]),
+        scopes,
+        tuple(fields),
+    )
+
+
+def _field(seen: int, of: int, at: tuple[int, bytes, bytes]) -> FieldSeen:
+    return FieldSeen(seen, of, at[1], at[2]) if seen < of else FieldSeen(seen, of)
