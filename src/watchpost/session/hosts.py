@@ -30,6 +30,7 @@ class Hosts:
         self._answers: dict[_Ref, tuple[Trace, ...]] = {}
         self._targets: dict[_Ref, tuple[Trace, ...]] = {}
         self._hosts: dict[_Ref, Trace] = {}
+        self._strays: set[_Ref] = set()
         self._recent: dict[tuple[str, str, bool], deque[tuple[Trace, Node]]] = {}
 
     def note(self, trace: Trace) -> list[Trace]:
@@ -41,7 +42,9 @@ class Hosts:
             _with(self._targets, (trace.project, trace.target[:16]), trace)
         found = list(self._targets.get(ref, ())) if new and self._targets else []
         stray = trace.is_stray
-        for span_id in trace.touched:
+        touched = tuple(trace.nodes) if ref in self._strays and not stray else trace.touched
+        (self._strays.add if stray else self._strays.discard)(ref)
+        for span_id in touched:
             node = trace.nodes[span_id]
             if node.kind != "llm":
                 continue
@@ -81,6 +84,7 @@ class Hosts:
         """A trace is no longer held."""
         self._traces.pop((trace.project, trace.trace_id), None)
         self._hosts.pop((trace.project, trace.trace_id), None)
+        self._strays.discard((trace.project, trace.trace_id))
         for node in trace.nodes.values():
             if node.kind == "llm" and node.call:
                 _without(self._answers, (trace.project, node.call), trace)
@@ -92,7 +96,7 @@ class Hosts:
         for other, candidate in self._recent.get((trace.project, node.service, not stray), ()):
             inner, outer = (node, candidate) if stray else (candidate, node)
             if (
-                other is trace
+                other.is_stray == stray
                 or outer.call
                 or not _fits(inner, outer)
                 or other.nodes.get(candidate.span_id) is not candidate
