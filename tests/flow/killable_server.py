@@ -44,9 +44,9 @@ class ApiTotals(msgspec.Struct):
     """As the API answers."""
 
     steps: int
-    llm_calls: int
-    tool_calls: int
-    tool_errors: int
+    llm_calls: int | None
+    tool_calls: int | None
+    tool_errors: int | None
     input_tokens: int | None
     output_tokens: int | None
 

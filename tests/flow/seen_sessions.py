@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 from killable_server import ApiSession, KillableServer
 from random_world import Arrival
-from world import Ending, Spec, span_id, trace_id, truth
+from world import Ending, Spec, has_failed, span_id, trace_id, truth
 
 Known = dict[Spec, bool]
 """Spans, and whether their end is known or only their start."""
@@ -65,7 +65,8 @@ def _wanted(ending: Ending, by_place: dict[tuple[int, int], Spec], running: set[
     flags: list[tuple[str, str, int | None]] = []
     for number, (trace, span, kind) in enumerate(ending.steps, 1):
         spec = by_place[trace, span]
-        status = "running" if (trace, span) in running else "error" if spec.failed else "ok"
+        failed = has_failed(spec, {other.span: other for other in by_place.values() if other.trace == trace})
+        status = "error" if failed else "running" if (trace, span) in running else "ok"
         is_loop = (trace, span) in ending.loops
         steps.append(
             SeenStep(

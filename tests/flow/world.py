@@ -80,7 +80,7 @@ def _attributes(spec: Spec) -> Attributes:
     attributes: Attributes = {"gen_ai.operation.name": operation} if operation else {}
     if spec.kind == "llm":
         attributes["gen_ai.request.model"] = "gpt-4o-mini"
-        attributes["gen_ai.response.finish_reasons"] = ["stop"]
+        attributes["gen_ai.response.finish_reasons"] = '["stop"]'
     if spec.kind == "llm" and spec.tokens is not None:
         attributes["gen_ai.usage.input_tokens"] = spec.tokens
         attributes["gen_ai.usage.output_tokens"] = 1
@@ -168,13 +168,13 @@ def _ending(session_id: str, traces: Mapping[int, Mapping[int, Spec]]) -> Ending
         tuple((spec.trace, spec.span, kind) for spec, kind in counted),
         None if not calls and worked else len(calls) - retried,
         None if untold else len(tools),
-        None if untold else sum(_failed(spec, traces[spec.trace]) for spec in tools),
+        None if untold else sum(has_failed(spec, traces[spec.trace]) for spec in tools),
         sum(reported) if reported else None,
         frozenset(_third_calls(tools)),
     )
 
 
-def _failed(call: Spec, spans: Mapping[int, Spec]) -> bool:
+def has_failed(call: Spec, spans: Mapping[int, Spec]) -> bool:
     """Whether a tool call failed, or any echo of it beneath."""
     return call.failed or any(other.failed and _call_of(other, spans) == call for other in spans.values())
 

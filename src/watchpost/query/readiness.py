@@ -126,12 +126,14 @@ _ONE = {"llm": "model call", "tool": "tool call", "session": "ended session"}
 class ReadinessFilter(msgspec.Struct, frozen=True):
     """Which services are asked about; empty text is any. Only what was received since `since_ns` counts.
 
-    `told` gives the attribute keys or event names by which a span tells `summary`, `anomaly` and `first_token`; `left_out` are the texts that
-    senders put where they leave content out. `calls` is how many of the latest calls of each kind and service are looked at.
+    `told` gives the attribute keys or event names by which a span tells `summary`, `anomaly` and `first_token`; `flat` the patterns by
+    which its raw JSON shows a `prompt` or `completion` that stands in many attributes; `left_out` the texts that senders put where
+    they leave content out. `calls` is how many of the latest calls of each kind and service are looked at.
     """
 
     since_ns: int
     told: Mapping[str, tuple[str, ...]]
+    flat: Mapping[str, str]
     left_out: tuple[str, ...]
     project: str = ""
     service: str = ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from watchpost.ingest.content import REDACTED
-from watchpost.ingest.reported import FIRST_TOKEN, REPORTED
+from watchpost.ingest.reported import FIRST_TOKEN, FLAT_COMPLETION, FLAT_PROMPT, REPORTED
 from watchpost.query.readiness import (
     CALLS,
     FIELDS,
@@ -30,6 +30,7 @@ from watchpost.server.unpriced import since_ns
 from watchpost.store.contracts import ReadinessReader
 
 _TOLD = {"summary": REPORTED["summary"], "anomaly": REPORTED["anomaly"], "first_token": FIRST_TOKEN}
+_FLAT = {"prompt": FLAT_PROMPT, "completion": FLAT_COMPLETION}
 
 PAGES: Mapping[str, str] = {
     "ai": "vercel-ai",
@@ -154,7 +155,7 @@ class ReadinessCheck:
     ) -> ReadinessAnswer:
         """At most `limit` services by what was received since a moment as ISO 8601 writes it; empty is any, and the last 7 days."""
         start_ns = since_ns(since) if since else self._now_ns() - WEEK_NS
-        wanted = ReadinessFilter(start_ns, _TOLD, tuple(sorted(REDACTED)), project, service, limit + 1)
+        wanted = ReadinessFilter(start_ns, _TOLD, _FLAT, tuple(sorted(REDACTED)), project, service, limit + 1)
         found = self._reader.services_seen(wanted)
         services = [_answer(one, share) for one in found[:limit]]
         return ReadinessAnswer(moment(start_ns), CALLS, share, services, len(found) > limit)

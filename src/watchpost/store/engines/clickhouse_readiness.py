@@ -17,7 +17,7 @@ Row = Sequence[object]
 _SLOT_NS = 600 * 10**9
 # Spans of one delivery share the moment of reception, so that there are far fewer moments than spans to put in order.
 _SERVICES = """
-SELECT project, service, groupArrayIf((what, since), what != 'agent'), min(started), groupUniqArrayArray(8)(scopes)
+SELECT project, service, groupArrayIf((what, since), what != 'agent'), countIf(what = 'agent') > 0, min(started), groupUniqArrayArray(8)(scopes)
 FROM (
   SELECT project, service, what, if(max(upto) < :calls, min(received_ns), maxIf(received_ns, upto >= :calls)) AS since,
     min(started) AS started, sum(spans) AS spans, groupUniqArrayArray(8)(scopes) AS scopes
@@ -47,11 +47,12 @@ _FACTS = (
     "isNotNull(cached_tok)",
     "isNotNull(reasoning_tok)",
     "ifNull(asked, 0)",
-    "if(empty(texts), input, texts[1]) NOT IN :left_out",
-    "if(empty(texts), output, texts[2]) NOT IN :left_out",
+    "if(empty(texts), input, texts[1]) NOT IN :left_out OR (kind = 'llm' AND match(rest, :prompt))",
+    "if(empty(texts), output, texts[2]) NOT IN :left_out OR (kind = 'llm' AND match(rest, :completion))",
     "multiSearchAny(rest, array:summary) OR multiSearchAny(concat(refs, ','), array:summary_ref)",
     "multiSearchAny(rest, array:anomaly)",
     "multiSearchAny(rest, array:first_token)",
+    "if(kind = 'llm', response_id, '')",
 )
 _NAMES = (
     "kind",
@@ -72,29 +73,38 @@ _NAMES = (
     "summed",
     "judged",
     "first_told",
+    "answer_id",
 )
+
+_NOWHERE = "toInt64(0), toFixedString('', 16), toFixedString('', 8)"
+_TWINNED = ", ".join(
+    f"max({fact}) OVER answer AS {fact}_of_any"
+    for fact in ("has_input", "has_output", "in_told", "out_told", "cached_told", "reasoning_told", "first_told")
+)
+"""What any span of a model call tells: two instrumentations report it under one id of the answer, and one of them counts."""
 
 _OF = {"llm": "kind = 'llm'", "tool": "kind = 'tool'"}
 _ANSWERED = "status != 'error'"
+_FAMILY = f"kind = 'llm' AND {_ANSWERED} AND model != '' AND NOT match(model, :dated)"
 _CALL_FIELDS: dict[tuple[str, str], tuple[str, str]] = {
     ("llm", "session"): ("true", "own"),
     ("tool", "session"): ("true", "own"),
     ("tool", "arguments"): ("true", "has_input"),
     ("tool", "response"): ("true", "has_output OR (status = 'error' AND explained)"),
-    ("llm", "prompt"): ("true", "has_input"),
-    ("llm", "completion"): (_ANSWERED, "has_output"),
-    ("llm", "model"): ("true", "model != ''"),
-    ("llm", "input_tokens"): (_ANSWERED, "in_told"),
-    ("llm", "output_tokens"): (_ANSWERED, "out_told"),
+    ("llm", "prompt"): ("true", "has_input_of_any"),
+    ("llm", "completion"): (_ANSWERED, "has_output_of_any"),
+    ("llm", "model"): (_ANSWERED, "model != ''"),
+    ("llm", "input_tokens"): (_ANSWERED, "in_told_of_any"),
+    ("llm", "output_tokens"): (_ANSWERED, "out_told_of_any"),
     ("tool", "name"): ("true", "named"),
     ("tool", "status"): ("true", "status != 'unknown'"),
     ("tool", "latency"): ("true", "lasted"),
-    ("llm", "cached_tokens"): (_ANSWERED, "cached_told"),
-    ("llm", "reasoning_tokens"): (_ANSWERED, "reasoning_told"),
+    ("llm", "cached_tokens"): (_ANSWERED, "cached_told_of_any"),
+    ("llm", "reasoning_tokens"): (_ANSWERED, "reasoning_told_of_any"),
     ("tool", "call_id"): ("true", "identified"),
     ("llm", "summary"): ("true", "summed"),
     ("llm", "anomaly"): ("true", "judged"),
-    ("llm", "first_token"): (_ANSWERED, "first_told"),
+    ("llm", "first_token"): (_ANSWERED, "first_told_of_any"),
 }
 """Of which calls a field can be asked, and when one has it."""
 
@@ -157,11 +167,12 @@ counted AS (
   ARRAY JOIN held.3 AS step WHERE held.1 = 0 AND (project, step.1, step.2) IN (SELECT project, trace_id, span_id FROM sample)),
 calls AS (
   SELECT project, service, trace_id, span_id, {", ".join(f"facts.{n} AS {name}" for n, name in enumerate(_NAMES, 1))},
-    (received_ns, trace_id, span_id) AS place
+    (received_ns, trace_id, span_id) AS place, {_TWINNED}
   FROM (
     SELECT project, trace_id, span_id, argMax(service, ver) AS service, argMax(({", ".join(_FACTS)}), ver) AS facts
     FROM spans PREWHERE received_ns >= :least AND (project, trace_id, span_id) IN (SELECT project, trace_id, span_id FROM sample)
-    WHERE end_ns > 0 GROUP BY project, trace_id, span_id)),
+    WHERE end_ns > 0 GROUP BY project, trace_id, span_id)
+  WINDOW answer AS (PARTITION BY project, answer_id, if(answer_id = '', place, ({_NOWHERE})))),
 runs AS (
   SELECT project, trace_id, min(one.6) AS started, countIf(one.1 AND one.2) > 0 AND countIf(one.1 AND NOT one.2) = 0 AS finished,
     countIf(one.3 = 'llm') AS models, countIf(one.3 IN ('tool', 'handoff')) AS tools, max(one.4) AS user_told, max(one.5) AS workflow_told
@@ -176,8 +187,8 @@ sessions_seen AS (
     max(runs.user_told) AS user_told, max(runs.workflow_told) AS workflow_told, max(place) AS latest,
     countIf(kind = 'llm') AS llm_calls, countIf(kind = 'tool') AS tool_calls, max(runs.models) AS models,
     sumIf(asked, kind = 'llm' AND runs.tools = 0) AS asked,
-    countIf(kind = 'llm' AND model != '' AND NOT match(model, :dated)) AS families,
-    anyIf(model, kind = 'llm' AND model != '' AND NOT match(model, :dated)) AS family,
+    countIf({_FAMILY}) AS families,
+    anyIf(model, {_FAMILY}) AS family,
     {_per_session()}
   FROM calls INNER JOIN counted USING (project, trace_id, span_id) LEFT JOIN runs USING (project, trace_id)
   WHERE counted.counted_as = kind GROUP BY project, service, session_id)
@@ -198,12 +209,13 @@ def services_sql(wanted: ReadinessFilter) -> str:
 
 
 class Services:
-    """The answer to `services_sql`: the services in order, since when to look at each kind of call of them, and their scopes."""
+    """The answer to `services_sql`: since when to look at each kind of call of a service, the scopes of its spans, and in which ones agents run."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        found = cast("Sequence[tuple[str, str, list[tuple[str, int]], int, list[str]]]", rows)
-        self.since = {(project, name, kind): at for project, name, kinds, _, _ in found for kind, at in kinds}
-        self.scopes = {(project, name): tuple(sorted(scopes)) for project, name, _, _, scopes in found}
+        found = cast("Sequence[tuple[str, str, list[tuple[str, int]], int, int, list[str]]]", rows)
+        self.since = {(project, name, kind): at for project, name, kinds, *_ in found for kind, at in kinds}
+        self.scopes = {(project, name): tuple(sorted(scopes)) for project, name, *_, scopes in found}
+        self.agents = {(project, name) for project, name, _, agents, *_ in found if agents}
         self.started_ns = min((started_ns for *_, started_ns, _ in found), default=0)
 
 
@@ -218,13 +230,15 @@ def seen_sql(services: Services, wanted: ReadinessFilter) -> str:
         slot=services.started_ns // _SLOT_NS * 600,
         left_out=["", *wanted.left_out],
         dated=DATED_MODEL,
+        prompt=wanted.flat["prompt"],
+        completion=wanted.flat["completion"],
         summary_ref=[f"={key}," for key in wanted.told["summary"]],
         **{fact: [f'"{key}"' for key in wanted.told[fact]] for fact in ("summary", "anomaly", "first_token")},
     )
 
 
 def services_seen(services: Services, rows: Sequence[Row]) -> list[ServiceSeen]:
-    """The answer to it, the services with the most calls first; one of which no call counts has only agents."""
+    """The answer to it, the services with the most calls first; one of which no call counts is there if agents run in it."""
     found = {(row[0], row[1]): row for row in rows}
     none: Row = (0, 0, 0, 0, 0, 0, "")
     seen = [_service(key, found[key][2:] if key in found else none, scopes) for key, scopes in services.scopes.items()]
