@@ -60,11 +60,20 @@ _fill()
 
 _COUNTED = frozenset(
     {
-        *("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "uncached_tokens"),
+        *(
+            "input_tokens",
+            "output_tokens",
+            "cached_tokens",
+            "cache_write_tokens",
+            "reasoning_tokens",
+            "uncached_tokens",
+        ),
         *("total_input_tokens", "total_output_tokens", "total_cached_tokens", "total_reasoning_tokens"),
     }
 )
-_TEXTS = frozenset({"input", "output", "tool_input", "tool_output", "offered", "finish", "error_message", "http_status"})
+_TEXTS = frozenset(
+    {"input", "output", "tool_input", "tool_output", "offered", "finish", "error_message", "http_status"}
+)
 _NAMES = frozenset(get_args(Fact)) - _COUNTED - _TEXTS - {"kind", "tool", "error_type"}
 
 

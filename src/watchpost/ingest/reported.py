@@ -35,9 +35,7 @@ FIRST_TOKEN = (
 """The attributes, and the event, that say when the first token of an answer came."""
 
 FLAT_PROMPT = r'"(llm\.input_messages\.\d+\.message\.content|gen_ai\.prompt\.\d+\.content)[^"]*":"[^_"]'
-FLAT_COMPLETION = (
-    r'"(llm\.output_messages\.\d+\.message\.(content|tool_calls)|gen_ai\.completion\.\d+\.(content|tool_calls))[^"]*":"[^_"]'
-)
+FLAT_COMPLETION = r'"(llm\.output_messages\.\d+\.message\.(content|tool_calls)|gen_ai\.completion\.\d+\.(content|tool_calls))[^"]*":"[^_"]'
 """What of a raw span shows that messages stand in it attribute by attribute: their keys, and a value that is no placeholder."""
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from watchpost.ingest.content import Form
+from watchpost.ingest.log_content import contents
 from watchpost.ingest.read import raw_attributes
 from watchpost.ingest.reported import forms, reported
 from watchpost.model.flag import Flag, FlagState, Severity
@@ -135,7 +136,7 @@ class StepDetailAnswer(StepAnswer, frozen=True, kw_only=True):
     `attributes` are the span's own, by the names they were received with; `span` is the rest of it: resource, scope, kind,
     status, status_message, events, links, where it had them. `error` is the error as reported and
     `error_handling` what its type asks for, null where it has none; `input_form` and `output_form`
-    say how the contents stood: absent, redacted, truncated, json, python or text. `reported` is what the source says of the
+    say how the contents stood, on the span or else in its log lines: absent, redacted, truncated, json, python or text. `reported` is what the source says of the
     step itself, such as its own step number, anomaly or rationale.
     """
 
@@ -247,14 +248,15 @@ def detail_answer(step: StepAnswer, reading: Reading, logs: Sequence[LogLine]) -
     rest = msgspec.json.decode(reading.rest, type=dict[str, object])
     attributes = raw_attributes(reading)
     input_form, output_form = forms(attributes, reading.kind)
+    told_input, told_output = contents(logs)
     return StepDetailAnswer(
         **{name: getattr(step, name) for name in StepAnswer.__struct_fields__},
         error=reading.error,
         error_handling=_handling(reading.error_type),
-        input=reading.input,
-        input_form=input_form,
-        output=reading.output,
-        output_form=output_form,
+        input=reading.input or told_input,
+        input_form="json" if told_input and not reading.input else input_form,
+        output=reading.output or told_output,
+        output_form="json" if told_output and not reading.output else output_form,
         reported=reported(attributes),
         attributes=attributes,
         span={name: value for name, value in rest.items() if name != "attributes"},

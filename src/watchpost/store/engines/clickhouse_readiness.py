@@ -241,7 +241,11 @@ def services_seen(services: Services, rows: Sequence[Row]) -> list[ServiceSeen]:
     """The answer to it, the services with the most calls first; one of which no call counts is there if agents run in it."""
     found = {(row[0], row[1]): row for row in rows}
     none: Row = (0, 0, 0, 0, 0, 0, "")
-    seen = [_service(key, found[key][2:] if key in found else none, scopes) for key, scopes in services.scopes.items()]
+    seen = [
+        _service(key, found[key][2:] if key in found else none, scopes)
+        for key, scopes in services.scopes.items()
+        if key in found or key in services.agents
+    ]
     return sorted(seen, key=lambda one: (-one.llm_calls - one.tool_calls, one.project, one.service))
 
 
