@@ -123,7 +123,9 @@ def _told(capture: Capture, fact: Fact) -> str:
 def _session(capture: Capture) -> str:
     if not capture.session_id_set:
         return ""
-    return "no" if capture.capture in SESSIONS_APART else "yes"
+    found = runs(folded(capture))
+    by_trace = any(session.session_id in {trace.hex() for trace in session.traces} for session in found)
+    return "no" if by_trace else "yes"
 
 
 def _failure(capture: Capture) -> str:

@@ -109,7 +109,10 @@ class Facts:
         self.refs: list[str] = []
         self.used: set[str] = set()
         self.is_counted = False
-        for fact, (_, key, ref, value) in found.items():
+        self._take_names()
+
+    def _take_names(self) -> None:
+        for fact, (_, key, ref, value) in self._found.items():
             if fact in _COUNTED:
                 self.is_counted = True
             elif fact in _NAMES:

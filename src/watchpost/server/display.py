@@ -76,6 +76,11 @@ def count(value: int | None) -> Markup:
     return ABSENT if value is None else escape(f"{value:,}")
 
 
+def told(value: int | None) -> Markup:
+    """A number with thousands separated; words where the source reported none."""
+    return Markup('<span class="absent">not reported</span>') if value is None else escape(f"{value:,}")
+
+
 def money(value: str | None) -> Markup:
     """US dollars to a length that can be compared at a glance; the exact amount is the tooltip."""
     if value is None:

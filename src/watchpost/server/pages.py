@@ -109,7 +109,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for look in (display.shown, display.block, display.json_block, display.count, display.money, display.clock):
+    for look in (
+        display.shown,
+        display.block,
+        display.json_block,
+        display.count,
+        display.told,
+        display.money,
+        display.clock,
+    ):
         templates.filters[look.__name__] = look
     templates.filters["duration"] = display.duration
     templates.globals.update(

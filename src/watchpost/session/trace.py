@@ -344,7 +344,7 @@ class Trace:
         if node.service:
             self._stake("service", node, node.service)
         if not node.parent_id:
-            self._stake("root", node, node.name)
+            self._stake("root", node, (node.kind == "agent" and node.agent) or node.name)
 
     def _stake(self, fact: str, node: Node, value: str) -> None:
         claim = (node.start_ns, node.span_id, value)
