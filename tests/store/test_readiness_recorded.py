@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from react_recorded import HOUR_NS, RECEIVED_NS, store_recorded
@@ -15,7 +15,11 @@ from watchpost.store.engines.clickhouse import ClickHouse
 sys.path.append(str(Path(__file__).parents[1] / "session"))
 from captured import captures, parcels
 
-Judge = Callable[..., ServiceAnswer]
+
+class Judge(Protocol):
+    """What is said of a source."""
+
+    def __call__(self, source: str, *scenarios: str) -> ServiceAnswer: ...
 
 
 @pytest.fixture

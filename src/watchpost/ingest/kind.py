@@ -16,6 +16,9 @@ HANDOFF_TOOL = re.compile(
 )
 """Names of the tools by which frameworks let a model hand its task to another agent."""
 
+RETURNS = frozenset({"final_answer", "final_result", "FinalAnswer", "FinalAnswerTool"})
+"""Tools by which a model returns its answer to the framework: nothing runs."""
+
 _DISGUISES = tuple((re.compile(name), kind) for dialect in DIALECTS for name, kind in dialect.disguises.items())
 _NAMED = tuple((re.compile(name), kind) for dialect in DIALECTS for name, kind in dialect.named.items())
 
@@ -34,7 +37,9 @@ def kind(said: str, name: str, tool: str) -> tuple[str, str]:
     called = (tool or name) if said == "tool" else tool
     if said in {"tool", "agent"} and HANDOFF_TOOL.fullmatch(called):
         return "handoff", called
-    return said, called
+    if said == "tool" and called in RETURNS:
+        return "chain", ""
+    return said, called if said in {"tool", "handoff"} else ""
 
 
 def _named(name: str, tool: str) -> tuple[str, str]:

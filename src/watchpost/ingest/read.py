@@ -10,7 +10,7 @@ import msgspec
 from watchpost.ingest import content
 from watchpost.ingest.facts import NAME_LENGTH, Facts, as_name
 from watchpost.ingest.failure import failure, finish
-from watchpost.ingest.kind import DECLARED_KIND, HANDOFF_TOOL, agent_name, kind
+from watchpost.ingest.kind import DECLARED_KIND, HANDOFF_TOOL, RETURNS, agent_name, kind
 from watchpost.ingest.log_events import told
 from watchpost.model.step import Reading, Tokens
 from watchpost.model.telemetry import Attributes, Parcel, Span
@@ -21,9 +21,6 @@ _STRUCTURAL = frozenset({"agent", "workflow", "chain", "turn"})
 
 _LEAF_TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 _NO_TOKENS = Tokens()
-
-_RETURNS = frozenset({"final_answer", "final_result", "FinalAnswer"})
-"""Tools by which a model returns its answer to the framework: nothing runs."""
 
 _FINISH_TOOL = frozenset({"tool_calls", "tool_call", "tool-calls", "tool_use", "function_call", "function_calls"})
 
@@ -55,6 +52,8 @@ class Reader:
             is_a, tool = kind(is_a, name, tool)
         elif is_a == "tool":
             tool = tool or name
+        elif is_a != "handoff":
+            tool = ""
         facts.hold("tool", tool)
         called = is_a == "tool"
         asks, answers = ("tool_input", "tool_output") if called else ("input", "output")
@@ -166,7 +165,7 @@ def _asked(facts: Facts, answer: str, span: Span, status: str) -> int | None:
 
 @lru_cache(maxsize=4096)
 def _runs(tool: str) -> bool:
-    return tool not in _RETURNS and not HANDOFF_TOOL.fullmatch(tool)
+    return tool not in RETURNS and not HANDOFF_TOOL.fullmatch(tool)
 
 
 def _flattened_calls(attributes: Attributes) -> list[tuple[str, str]]:
