@@ -6,6 +6,7 @@ import pytest
 from reading import read
 
 from watchpost.model.step import Tokens
+from watchpost.model.telemetry import Attributes
 
 
 def test_a_model_call_is_read_with_what_ag2_calls_thinking() -> None:
@@ -51,8 +52,8 @@ def test_a_type_is_a_kind(said: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("said", [{"ag2.span.type": "usage"}, {}, {"gen_ai.operation.name": "chat"}])
-def test_the_record_of_what_a_call_used_is_not_the_call_again(said: dict[str, object]) -> None:
-    used = {"gen_ai.response.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 120, **said}
+def test_the_record_of_what_a_call_used_is_not_the_call_again(said: Attributes) -> None:
+    used: Attributes = {"gen_ai.response.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 120, **said}
     reading = read(used, "record_usage model_call")
     assert reading.kind == "chain"
     assert reading.tokens.output is None

@@ -8,9 +8,9 @@ from reading import read
 
 from watchpost.ingest.read import Reader
 from watchpost.model.step import Tokens
-from watchpost.model.telemetry import Event, LogLine, Parcel
+from watchpost.model.telemetry import Attributes, Event, LogLine, Parcel
 
-REQUEST = {
+REQUEST: Attributes = {
     "span.type": "llm_request",
     "model": "claude-sonnet-4-5",
     "gen_ai.request.model": "claude-sonnet-4-5",
@@ -24,7 +24,7 @@ REQUEST = {
     "cache_read_tokens": 64,
     "cache_creation_tokens": 16,
 }
-TOOL = {
+TOOL: Attributes = {
     "span.type": "tool",
     "gen_ai.operation.name": "execute_tool",
     "gen_ai.tool.name": "lookup",
@@ -71,7 +71,7 @@ def test_a_request_without_success_failed_though_its_status_is_unset(success: ob
 
 
 def test_the_event_of_a_finished_tool_is_the_tool_call_with_its_arguments() -> None:
-    attributes = {
+    attributes: Attributes = {
         "event.name": "tool_result",
         "tool_use_id": "t-1",
         "tool_parameters": '{"mcp_server_name":"shop","mcp_tool_name":"get_order_status"}',

@@ -8,6 +8,7 @@ import pytest
 from reading import read
 
 from watchpost.model.step import Tokens
+from watchpost.model.telemetry import Attributes
 
 USAGE = {
     "prompt_tokens": 180,
@@ -18,7 +19,7 @@ USAGE = {
 }
 
 
-def generation(usage: object) -> dict[str, object]:
+def generation(usage: object) -> Attributes:
     return {
         "langfuse.observation.type": "generation",
         "langfuse.observation.model.name": "gpt-4o-mini-2024-07-18",
@@ -55,7 +56,7 @@ def test_usage_is_read_by_whichever_provider_named_it(usage: object, tokens: Tok
 
 
 def test_the_arguments_of_a_tool_come_out_of_their_envelope() -> None:
-    attributes = {
+    attributes: Attributes = {
         "langfuse.observation.type": "tool",
         "langfuse.observation.input": '{"args": [], "kwargs": {"order_id": "A1001"}}',
         "langfuse.observation.output": '{"status": "open"}',
@@ -83,7 +84,7 @@ def test_a_type_is_a_kind(said: str, kind: str) -> None:
 
 
 def test_a_level_of_error_is_a_failure_whatever_the_status() -> None:
-    said = {"langfuse.observation.level": "ERROR", "langfuse.observation.status_message": "quota exceeded"}
+    said: Attributes = {"langfuse.observation.level": "ERROR", "langfuse.observation.status_message": "quota exceeded"}
     reading = read(generation("{}") | said, status=1)
     assert (reading.status, reading.error) == ("error", "quota exceeded")
     assert read(generation("{}") | {"langfuse.observation.level": "DEFAULT"}, status=1).status == "ok"

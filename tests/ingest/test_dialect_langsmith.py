@@ -8,7 +8,7 @@ import pytest
 from reading import read
 
 from watchpost.model.step import Tokens
-from watchpost.model.telemetry import Event
+from watchpost.model.telemetry import Attributes, Event
 
 USAGE = {
     "input_tokens": 180,
@@ -16,7 +16,7 @@ USAGE = {
     "input_token_details": {"cache_read": 64, "cache_creation": 8},
     "output_token_details": {"reasoning": 5},
 }
-CALL = {
+CALL: Attributes = {
     "langsmith.span.kind": "llm",
     "langsmith.metadata.ls_provider": "openai",
     "langsmith.metadata.ls_model_name": "gpt-4o-mini",
@@ -27,7 +27,11 @@ CALL = {
     "gen_ai.prompt": "[in]",
     "gen_ai.completion": "[out]",
 }
-TOOL = {"langsmith.span.kind": "tool", "gen_ai.tool.name": "get_order_status", "gen_ai.prompt": '{"order_id":"A404"}'}
+TOOL: Attributes = {
+    "langsmith.span.kind": "tool",
+    "gen_ai.tool.name": "get_order_status",
+    "gen_ai.prompt": '{"order_id":"A404"}',
+}
 RAISED = "OrderServiceError('order service unavailable: connection refused')Traceback (most recent call last):\n"
 
 

@@ -6,8 +6,9 @@ import pytest
 from reading import read
 
 from watchpost.model.step import Tokens
+from watchpost.model.telemetry import Attributes
 
-AGENT = {
+AGENT: Attributes = {
     "gen_ai.operation.name": "invoke_agent",
     "agent_name": "support_agent",
     "model_name": "gpt-4o-mini",
@@ -36,20 +37,24 @@ def test_the_session_stands_in_the_metadata(key: str) -> None:
 
 
 def test_messages_make_an_agent_of_a_span_of_an_older_version() -> None:
-    older = {"agent_name": "support_agent", "all_messages_events": "[in]", "pydantic_ai.all_messages": "[all]"}
+    older: Attributes = {
+        "agent_name": "support_agent",
+        "all_messages_events": "[in]",
+        "pydantic_ai.all_messages": "[all]",
+    }
     reading = read(older, "agent run")
     assert (reading.kind, reading.agent, reading.input) == ("agent", "support_agent", "[all]")
 
 
 def test_a_tool_call_of_an_older_version_is_read() -> None:
-    older = {"gen_ai.tool.name": "search", "tool_arguments": '{"q":"shoes"}', "tool_response": "2 found"}
+    older: Attributes = {"gen_ai.tool.name": "search", "tool_arguments": '{"q":"shoes"}', "tool_response": "2 found"}
     reading = read(older, "running tool")
     assert (reading.kind, reading.tool) == ("tool", "search")
     assert (reading.input, reading.output) == ('{"q":"shoes"}', "2 found")
 
 
 def test_arguments_that_do_not_validate_are_a_call_that_never_ran() -> None:
-    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
+    tool: Attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
     refused = read(tool | {"pydantic_ai.tool.failure_stage": "validation"}, status=2)
     assert (refused.ran, refused.status, refused.error_type) == (False, "error", "llm_invalid_tool_call")
     assert read(tool | {"pydantic_ai.tool.failure_stage": "execution"}, status=2).ran is True

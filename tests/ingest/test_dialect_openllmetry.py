@@ -8,6 +8,7 @@ import pytest
 from reading import read
 
 from watchpost.model.step import Tokens
+from watchpost.model.telemetry import Attributes
 
 PROPERTIES = "traceloop.association.properties"
 SUMMARY = "UsageMetrics(total_tokens=621, prompt_tokens=540, cached_prompt_tokens=128, completion_tokens=81)"
@@ -38,7 +39,7 @@ def test_a_model_call_is_read() -> None:
 
 def test_a_tool_call_is_read_from_its_entity() -> None:
     result = {"output": {"kwargs": {"content": "open", "tool_call_id": "call-1"}}}
-    attributes = {
+    attributes: Attributes = {
         "traceloop.span.kind": "tool",
         "traceloop.entity.name": "get_order_status",
         "traceloop.entity.input": '{"order_id": "A1"}',

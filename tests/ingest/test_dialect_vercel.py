@@ -85,7 +85,7 @@ def test_the_whole_run_reports_the_sum_of_its_calls() -> None:
 
 def test_tries_of_one_call_are_one_call_with_retries() -> None:
     second = 10**9
-    tried = {"ai.operationId": "ai.generateText.doGenerate", "ai.model.id": "gpt-4o-mini"}
+    tried: Attributes = {"ai.operationId": "ai.generateText.doGenerate", "ai.model.id": "gpt-4o-mini"}
 
     def span(number: int, attributes: Attributes, *, parent: bytes = b"r" * 8, failed: bool = False) -> Span:
         start = number * second
