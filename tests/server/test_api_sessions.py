@@ -307,6 +307,7 @@ def test_the_description_names_every_field_that_is_answered() -> None:
     references = [part.split('"')[0] for part in json.dumps(described).split("#/components/schemas/")[1:]]
     assert set(references) <= set(schemas)
     assert set(described["paths"]) == {
+        "/api/readiness",
         "/api/received-metrics",
         "/api/received-metrics/{name}",
         "/api/sessions",

@@ -7,8 +7,9 @@ import itertools
 import msgspec
 
 from watchpost.model.step import Reading, Tokens
+from watchpost.model.telemetry import LogLine
 from watchpost.query.readiness import FIELDS, FieldSeen, ReadinessFilter, ServiceSeen
-from watchpost.store.contracts import LedgerRow, LedgerStep, Member, TelemetryBatch
+from watchpost.store.contracts import LedgerRow, LedgerStep, Member, StoredLog, TelemetryBatch
 from watchpost.store.engines.clickhouse import ClickHouse
 
 ENDED = 1 << 63
@@ -18,6 +19,7 @@ SECOND = 10**9
 NUMBERS = itertools.count(1)
 TOLD = {"summary": ("step_summary",), "anomaly": ("agent.anomaly",), "first_token": ("ttft_ms", "First Token")}
 FLAT = {"prompt": r'"said\.\d+":', "completion": r'"told\.\d+":'}
+LOGGED = {"prompt": "(?s)^asked.*hi", "completion": "(?s)^answered.*bye"}
 
 
 def a_span(project: str, trace: int = 1, **changed: object) -> Reading:
@@ -60,10 +62,15 @@ def stored(
 ) -> None:
     """Spans of one project in one ended session, all calls counted."""
     project = spans[0].project
-    steps = tuple(counted(span) for span in spans if span.kind in {"llm", "tool"})
-    row = LedgerRow(project, SLOT, session, number, gone=False, workflow="w", user_id="u", outcome=outcome, steps=steps)
+    row = a_row(number, spans, session, outcome)
     members = [Member(project, session, trace, number, live=True) for trace in {span.trace_id for span in spans}]
     telemetry.write(TelemetryBatch(number, readings=spans, members=members, ledger=[row]))
+
+
+def a_row(seq: int, spans: list[Reading], session: str, outcome: str = "completed") -> LedgerRow:
+    steps = tuple(counted(span) for span in spans if span.kind != "agent")
+    project = spans[0].project
+    return LedgerRow(project, SLOT, session, seq, gone=False, workflow="w", user_id="u", outcome=outcome, steps=steps)
 
 
 def counted(span: Reading) -> LedgerStep:
@@ -87,7 +94,15 @@ def counted(span: Reading) -> LedgerStep:
 
 
 def ask(telemetry: ClickHouse, project: str, **asked: object) -> list[ServiceSeen]:
-    values = {"since_ns": 0, "told": TOLD, "flat": FLAT, "left_out": ("HIDDEN",), "project": project, **asked}
+    values = {
+        "since_ns": 0,
+        "told": TOLD,
+        "flat": FLAT,
+        "logged": LOGGED,
+        "left_out": ("HIDDEN",),
+        "project": project,
+        **asked,
+    }
     return telemetry.services_seen(ReadinessFilter(**values))  # type: ignore[arg-type] # names are checked at run time
 
 
@@ -166,6 +181,22 @@ def test_messages_in_many_attributes_are_a_prompt_and_a_completion(
     assert seen(service, "llm", "completion") == FieldSeen(1, 2, spans[0].trace_id, spans[0].span_id)
 
 
+def test_messages_in_log_lines_of_a_call_are_a_prompt_and_a_completion(
+    telemetry: ClickHouse, project: str, number: int
+) -> None:
+    spans = [a_span(project, input="", output="") for _ in range(2)]
+    lines = [("asked", {"content": "hi"}), ("answered", None)]
+    logs = [
+        StoredLog(project, number, place, START, LogLine(1, 9, span.trace_id, span.span_id, name, body, {}))
+        for place, (span, (name, body)) in enumerate(zip(spans, lines, strict=True))
+    ]
+    stored(telemetry, number, [a_root(project), *spans])
+    telemetry.write(TelemetryBatch(number + 1, logs=logs))
+    (service,) = ask(telemetry, project)
+    assert seen(service, "llm", "prompt") == FieldSeen(1, 2, spans[1].trace_id, spans[1].span_id)
+    assert seen(service, "llm", "completion").seen == 0
+
+
 def test_what_the_other_span_of_a_call_tells_is_told(telemetry: ClickHouse, project: str, number: int) -> None:
     inner = a_span(project, response_id="resp-1", input="", output="", tokens=Tokens(10, 5))
     outer = a_span(project, response_id="resp-1")
@@ -198,7 +229,8 @@ def test_a_call_that_follows_a_trace_without_an_id_has_none_either(
 
 def test_a_session_whose_last_run_never_ended_has_no_outcome(telemetry: ClickHouse, project: str, number: int) -> None:
     stored(telemetry, number, [a_root(project, 1), a_span(project, 1)], "ended")
-    stored(telemetry, number + 1, [a_root(project, 2, end_ns=0, ver=7), a_span(project, 2)], "open", "timeout")
+    started = a_root(project, 2, end_ns=0, ver=7)
+    stored(telemetry, number + 1, [started, a_root(project, 2), a_span(project, 2)], "open", "timeout")
     stored(telemetry, number + 2, [a_span(project, 3)], "unrooted", "timeout")
     resumed = [a_span(project, 4), a_root(project, 5), a_span(project, 5)]
     stored(telemetry, number + 3, resumed, "fell silent and went on")
@@ -210,9 +242,17 @@ def test_a_session_whose_last_run_never_ended_has_no_outcome(telemetry: ClickHou
 
 
 def test_only_calls_that_a_session_counts_are_looked_at(telemetry: ClickHouse, project: str, number: int) -> None:
-    call, wrapper, handoff = a_span(project), a_span(project, input=""), a_tool(project, input="")
+    call, wrapper, echo = a_span(project), a_span(project, input=""), a_tool(project, input="", service="tools")
+    handoff, moved = a_tool(project, input=""), a_tool(project, 2, input="")
     stored(telemetry, number, [a_root(project), call])
-    telemetry.write(TelemetryBatch(number + 1, readings=[wrapper, handoff]))
+    telemetry.write(TelemetryBatch(number + 1, readings=[wrapper, echo]))
+    stored(telemetry, number + 3, [handoff], "handed over")
+    stored(telemetry, number + 4, [moved], "left")
+    rows = [
+        a_row(number + 5, [msgspec.structs.replace(handoff, kind="handoff")], "handed over"),
+        msgspec.structs.replace(a_row(number + 5, [moved], "left"), gone=True),
+    ]
+    telemetry.write(TelemetryBatch(number + 5, ledger=rows))
     running = a_span(project, end_ns=0, ver=7, status="running", input="")
     stored(telemetry, number + 2, [a_root(project), call, running])
     (service,) = ask(telemetry, project)

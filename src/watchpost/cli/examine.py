@@ -31,7 +31,7 @@ LITTLE_ROOM = 2 * _GIB
 UNPRICED_SHOWN = 20
 """Models without a price that are named, those with the most calls."""
 
-SERVICES_SHOWN = 50
+SERVICES_SHOWN = 20
 """Services of which it is said whether they are ready, those with the most calls."""
 
 _VERDICTS = {"ready": "ready", "not_ready": "not ready", "too_little_seen": "too little seen to tell"}

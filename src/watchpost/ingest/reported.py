@@ -38,6 +38,12 @@ FLAT_PROMPT = r'"(llm\.input_messages\.\d+\.message\.content|gen_ai\.prompt\.\d+
 FLAT_COMPLETION = r'"(llm\.output_messages\.\d+\.message\.(content|tool_calls)|gen_ai\.completion\.\d+\.(content|tool_calls))[^"]*":"[^_"]'
 """What of a raw span shows that messages stand in it attribute by attribute: their keys, and a value that is no placeholder."""
 
+LOGGED_PROMPT = r'(?s)gen_ai\.(user|system)\.message.*"content":|"content":.*gen_ai\.(user|system)\.message|"gen_ai\.input\.messages":'
+LOGGED_COMPLETION = (
+    r'(?s)gen_ai\.choice.*"(content|arguments)":|"(content|arguments)":.*gen_ai\.choice|"gen_ai\.output\.messages":'
+)
+"""What of the name, body and attributes of a log line, one after the other as JSON, shows that it holds messages."""
+
 
 def reported(attributes: Attributes) -> dict[str, object]:
     """What the attributes of a span say of the step, by the names of `REPORTED`; what none of them says is left out."""

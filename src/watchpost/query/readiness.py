@@ -127,17 +127,19 @@ class ReadinessFilter(msgspec.Struct, frozen=True):
     """Which services are asked about; empty text is any. Only what was received since `since_ns` counts.
 
     `told` gives the attribute keys or event names by which a span tells `summary`, `anomaly` and `first_token`; `flat` the patterns by
-    which its raw JSON shows a `prompt` or `completion` that stands in many attributes; `left_out` the texts that senders put where
+    which its raw JSON shows a `prompt` or `completion` that stands in many attributes, `logged` those by which one of its log lines does, with
+    name, body and attributes one after the other; `left_out` the texts that senders put where
     they leave content out. `calls` is how many of the latest calls of each kind and service are looked at.
     """
 
     since_ns: int
     told: Mapping[str, tuple[str, ...]]
     flat: Mapping[str, str]
+    logged: Mapping[str, str]
     left_out: tuple[str, ...]
     project: str = ""
     service: str = ""
-    limit: int = 50
+    limit: int = 20
     calls: int = CALLS
 
 
@@ -195,21 +197,13 @@ def reasons(service: ServiceSeen, share: float) -> list[Reason]:
 
 def _unseen(service: ServiceSeen) -> Iterator[Reason]:
     if not service.llm_calls and not service.models_elsewhere:
-        yield Reason(
-            "llm",
-            "calls",
-            True,  # noqa: FBT003 - it decides
-            "no model call seen, though agents or tools ran",
-            "Instrument the client of the model as well, or use an instrumentation that reports model calls.",
-        )
+        text = "no model call seen, though agents or tools ran"
+        advice = "Instrument the client of the model as well, or use an instrumentation that reports model calls."
+        yield Reason("llm", "calls", decides=True, text=text, advice=advice)
     if not service.tool_calls and service.asked:
-        yield Reason(
-            "tool",
-            "calls",
-            True,  # noqa: FBT003 - it decides
-            f"no tool call seen, though models asked for {service.asked}",
-            "Put a span with gen_ai.operation.name = execute_tool around each tool.",
-        )
+        text = f"no tool call seen, though models asked for {service.asked}"
+        advice = "Put a span with gen_ai.operation.name = execute_tool around each tool."
+        yield Reason("tool", "calls", decides=True, text=text, advice=advice)
 
 
 def readiness(service: ServiceSeen, missing: list[Reason]) -> Readiness:

@@ -133,7 +133,7 @@ def router(archive: Archive, points: MetricReader, unpriced: UnpricedCalls, read
             str, Query(max_length=64, description="ISO 8601, UTC unless it says otherwise; empty for 7 days")
         ] = "",
         share: Annotated[float, Query(ge=0, le=1)] = SHARE,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        limit: Annotated[int, Query(ge=1, le=50)] = 20,
     ) -> Response:
         """Which services send all that is required, which do not, and what is missing; those with the most calls first."""
         return JsonResponse(readiness.answer(project, service, since, share, limit))

@@ -7,7 +7,14 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from watchpost.ingest.content import REDACTED
-from watchpost.ingest.reported import FIRST_TOKEN, FLAT_COMPLETION, FLAT_PROMPT, REPORTED
+from watchpost.ingest.reported import (
+    FIRST_TOKEN,
+    FLAT_COMPLETION,
+    FLAT_PROMPT,
+    LOGGED_COMPLETION,
+    LOGGED_PROMPT,
+    REPORTED,
+)
 from watchpost.query.readiness import (
     CALLS,
     FIELDS,
@@ -31,6 +38,7 @@ from watchpost.store.contracts import ReadinessReader
 
 _TOLD = {"summary": REPORTED["summary"], "anomaly": REPORTED["anomaly"], "first_token": FIRST_TOKEN}
 _FLAT = {"prompt": FLAT_PROMPT, "completion": FLAT_COMPLETION}
+_LOGGED = {"prompt": LOGGED_PROMPT, "completion": LOGGED_COMPLETION}
 
 PAGES: Mapping[str, str] = {
     "ai": "vercel-ai",
@@ -151,11 +159,11 @@ class ReadinessCheck:
         self._now_ns = now_ns
 
     def answer(
-        self, project: str = "", service: str = "", since: str = "", share: float = SHARE, limit: int = 50
+        self, project: str = "", service: str = "", since: str = "", share: float = SHARE, limit: int = 20
     ) -> ReadinessAnswer:
         """At most `limit` services by what was received since a moment as ISO 8601 writes it; empty is any, and the last 7 days."""
         start_ns = since_ns(since) if since else self._now_ns() - WEEK_NS
-        wanted = ReadinessFilter(start_ns, _TOLD, _FLAT, tuple(sorted(REDACTED)), project, service, limit + 1)
+        wanted = ReadinessFilter(start_ns, _TOLD, _FLAT, _LOGGED, tuple(sorted(REDACTED)), project, service, limit + 1)
         found = self._reader.services_seen(wanted)
         services = [_answer(one, share) for one in found[:limit]]
         return ReadinessAnswer(moment(start_ns), CALLS, share, services, len(found) > limit)

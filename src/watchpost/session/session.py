@@ -190,7 +190,7 @@ class Session:
         if self._counts["llm"]:
             return False
         traces = self.traces.values()
-        return any(trace.agents or trace.asked_tools for trace in traces) and not any(t.tripped for t in traces)
+        return any(trace.agents or trace.tools for trace in traces) and not any(t.tripped for t in traces)
 
     def _estimate(self) -> tuple[int | None, int | None, int | None, int | None]:
         found = [trace.estimate() for trace in self.traces.values()]

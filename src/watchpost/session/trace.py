@@ -29,6 +29,8 @@ class Trace:
     `touched` and `retitled` name the spans that changed, and those whose agent may have, since the trace was last settled;
     `placed` holds what then stood in the session `session_id`; `stirred` says that more than evaluations came since,
     `claimed` that what names it changed; `weight` is what it then held in memory, in bytes.
+    `twinned` names the calls that then stood among the session's twins. `agents` and `tools` count spans; `tripped` says that a
+    guardrail stopped something; `target` is what an evaluation sent as a trace of its own speaks of.
 
     Wrappers are demoted: a model call that has a model call beneath it is no step, for only the innermost one is the
     call; a tool call beneath a call of the same tool or call id, with no agent or model call between, is the same call seen on
@@ -46,6 +48,7 @@ class Trace:
         self.stirred = False
         self.claimed = False
         self.weight = 0
+        self.twinned: dict[bytes, tuple[str, str]] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -60,8 +63,7 @@ class Trace:
         self._above_llm: set[bytes] = set()
         self._above_agent: set[bytes] = set()
         self.agents = 0
-        self.asked_tools = 0
-        self.twinned: dict[bytes, tuple[str, str]] = {}
+        self.tools = 0
         self.tripped = False
         self.target = b""
         self.usage: dict[bytes, Tokens] = {}
@@ -161,7 +163,7 @@ class Trace:
         self.agents += node.kind in _AGENTIC
         self._others += node.kind == "other"
         self._calls += node.kind == "llm"
-        self.asked_tools += node.kind == "tool"
+        self.tools += node.kind == "tool"
         if node.usage is not UNREPORTED:
             self.usage[node.span_id] = node.usage
         if node.kind == "llm" or node.span_id in self._above_llm:

@@ -78,8 +78,16 @@ _NAMES = (
 
 _NOWHERE = "toInt64(0), toFixedString('', 16), toFixedString('', 8)"
 _TWINNED = ", ".join(
-    f"max({fact}) OVER answer AS {fact}_of_any"
-    for fact in ("has_input", "has_output", "in_told", "out_told", "cached_told", "reasoning_told", "first_told")
+    f"max({fact}) OVER answer AS {fact.partition(' ')[0]}_of_any"
+    for fact in (
+        "has_input OR log_input",
+        "has_output OR log_output",
+        "in_told",
+        "out_told",
+        "cached_told",
+        "reasoning_told",
+        "first_told",
+    )
 )
 """What any span of a model call tells: two instrumentations report it under one id of the answer, and one of them counts."""
 
@@ -117,33 +125,12 @@ _SESSION_FIELDS = {
 """When an ended session has a field."""
 
 
-def _per_session() -> str:
-    columns: list[str] = []
-    for (of, name), (where, told) in _CALL_FIELDS.items():
-        asked = f"{_OF[of]} AND {where}"
-        columns += [
-            f"countIf({asked} AND ({told})) AS seen_{of}_{name}",
-            f"countIf({asked}) AS of_{of}_{name}",
-            f"maxIf(place, {asked} AND NOT ({told})) AS at_{of}_{name}",
-        ]
-    return ", ".join(columns)
-
-
-def _per_service() -> str:
-    columns: list[str] = []
-    for field in FIELDS:
-        of, name = field.of, field.name
-        if of == "session":
-            told = _SESSION_FIELDS[name]
-            columns += [
-                f"countIf(ended AND ({told}))",
-                "countIf(ended)",
-                f"maxIf(latest, ended AND NOT ({told}))",
-            ]
-        else:
-            columns += [f"sum(seen_{of}_{name})", f"sum(of_{of}_{name})", f"max(at_{of}_{name})"]
-    return ", ".join(columns)
-
+_ASKED = ", ".join(f"{_OF[of]} AND {where}" for (of, _), (where, _) in _CALL_FIELDS.items())
+_TOLD = ", ".join(told for _, told in _CALL_FIELDS.values())
+_OF_SESSIONS = ", ".join(
+    f"countIf(ended AND ({told})), countIf(ended), maxIf(latest, ended AND NOT ({told}))"
+    for told in _SESSION_FIELDS.values()
+)
 
 # `sample` is small: a few thousand rows of each service. It is asked for several times, which reads ids and times of the newest parts alone.
 # A trace's id stands in for a session's where its spans name none, so a session that is named after one of its traces has no id of its own.
@@ -165,13 +152,20 @@ counted AS (
     FROM ledger WHERE slot >= :slot AND (project, session_id) IN (SELECT project, session_id FROM held)
     GROUP BY project, slot, session_id)
   ARRAY JOIN held.3 AS step WHERE held.1 = 0 AND (project, step.1, step.2) IN (SELECT project, trace_id, span_id FROM sample)),
+logged AS (
+  SELECT project, trace_id, span_id, max(match(line, :logged_prompt)) AS log_input, max(match(line, :logged_completion)) AS log_output
+  FROM (
+    SELECT project, trace_id, span_id, concat(event_name, '\\n', body, '\\n', attributes) AS line FROM logs
+    WHERE (project, trace_id, span_id) IN (SELECT project, trace_id, span_id FROM sample))
+  GROUP BY project, trace_id, span_id),
 calls AS (
   SELECT project, service, trace_id, span_id, {", ".join(f"facts.{n} AS {name}" for n, name in enumerate(_NAMES, 1))},
     (received_ns, trace_id, span_id) AS place, {_TWINNED}
   FROM (
     SELECT project, trace_id, span_id, argMax(service, ver) AS service, argMax(({", ".join(_FACTS)}), ver) AS facts
     FROM spans PREWHERE received_ns >= :least AND (project, trace_id, span_id) IN (SELECT project, trace_id, span_id FROM sample)
-    WHERE end_ns > 0 GROUP BY project, trace_id, span_id)
+    WHERE end_ns > 0 GROUP BY project, trace_id, span_id) AS spoken
+  LEFT JOIN logged USING (project, trace_id, span_id)
   WINDOW answer AS (PARTITION BY project, answer_id, if(answer_id = '', place, ({_NOWHERE})))),
 runs AS (
   SELECT project, trace_id, min(one.6) AS started, countIf(one.1 AND one.2) > 0 AND countIf(one.1 AND NOT one.2) = 0 AS finished,
@@ -182,17 +176,22 @@ runs AS (
     FROM spans WHERE (project, trace_id) IN (SELECT project, trace_id FROM sample)
     GROUP BY project, trace_id, span_id)
   GROUP BY project, trace_id),
-sessions_seen AS (
-  SELECT project, service, session_id, max(counted.ended) AS ended, argMax(runs.finished, (runs.started, trace_id)) AS finished,
-    max(runs.user_told) AS user_told, max(runs.workflow_told) AS workflow_told, max(place) AS latest,
-    countIf(kind = 'llm') AS llm_calls, countIf(kind = 'tool') AS tool_calls, max(runs.models) AS models,
-    sumIf(asked, kind = 'llm' AND runs.tools = 0) AS asked,
-    countIf({_FAMILY}) AS families,
-    anyIf(model, {_FAMILY}) AS family,
-    {_per_session()}
+joined AS (
+  SELECT project, service, session_id, trace_id, kind, status, model, asked, place, counted.ended AS ended, runs.started AS started,
+    runs.finished AS finished, runs.user_told AS user_told, runs.workflow_told AS workflow_told, runs.models AS models, runs.tools AS tools,
+    [{_ASKED}] AS asked_of, [{_TOLD}] AS told
   FROM calls INNER JOIN counted USING (project, trace_id, span_id) LEFT JOIN runs USING (project, trace_id)
-  WHERE counted.counted_as = kind GROUP BY project, service, session_id)
-SELECT project, service, sum(llm_calls), sum(tool_calls), count(), max(models), sum(asked), sum(families), max(family), {_per_service()}
+  WHERE counted.counted_as = kind),
+sessions_seen AS (
+  SELECT project, service, session_id, max(one.ended) AS ended, argMax(one.finished, (one.started, trace_id)) AS finished,
+    max(one.user_told) AS user_told, max(one.workflow_told) AS workflow_told, max(place) AS latest,
+    countIf(kind = 'llm') AS llm_calls, countIf(kind = 'tool') AS tool_calls, max(one.models) AS models,
+    sumIf(one.asked, kind = 'llm' AND one.tools = 0) AS asked, countIf({_FAMILY}) AS families, anyIf(model, {_FAMILY}) AS family,
+    sumForEach(arrayMap((o, t) -> o AND t, asked_of, told)) AS seen, sumForEach(asked_of) AS of,
+    maxForEach(arrayMap((o, t) -> if(o AND NOT t, place, ({_NOWHERE})), asked_of, told)) AS at
+  FROM joined AS one GROUP BY project, service, session_id)
+SELECT project, service, sum(llm_calls), sum(tool_calls), count(), max(models), sum(asked), sum(families), max(family),
+  sumForEach(seen), sumForEach(of), maxForEach(at), {_OF_SESSIONS}
 FROM sessions_seen GROUP BY project, service"""  # noqa: S608 - names are ours, values are filled in
 
 
@@ -232,17 +231,21 @@ def seen_sql(services: Services, wanted: ReadinessFilter) -> str:
         dated=DATED_MODEL,
         prompt=wanted.flat["prompt"],
         completion=wanted.flat["completion"],
+        logged_prompt=wanted.logged["prompt"],
+        logged_completion=wanted.logged["completion"],
         summary_ref=[f"={key}," for key in wanted.told["summary"]],
         **{fact: [f'"{key}"' for key in wanted.told[fact]] for fact in ("summary", "anomaly", "first_token")},
     )
 
 
+_NONE: Row = (0, 0, 0, 0, 0, 0, "")
+
+
 def services_seen(services: Services, rows: Sequence[Row]) -> list[ServiceSeen]:
     """The answer to it, the services with the most calls first; one of which no call counts is there if agents run in it."""
     found = {(row[0], row[1]): row for row in rows}
-    none: Row = (0, 0, 0, 0, 0, 0, "")
     seen = [
-        _service(key, found[key][2:] if key in found else none, scopes)
+        _service(key, found[key][2:] if key in found else _NONE, scopes)
         for key, scopes in services.scopes.items()
         if key in found or key in services.agents
     ]
@@ -251,8 +254,7 @@ def services_seen(services: Services, rows: Sequence[Row]) -> list[ServiceSeen]:
 
 def _service(key: tuple[str, str], row: Row, scopes: tuple[str, ...]) -> ServiceSeen:
     llm_calls, tool_calls, sessions, models, asked, families = cast("Sequence[int]", row[:6])
-    counts = cast("Sequence[tuple[int, int, tuple[int, bytes, bytes]]]", list(zip(*[iter(row[7:])] * 3, strict=True)))
-    fields = [_field(seen, of, at) for seen, of, at in counts] or [FieldSeen(0, 0)] * len(FIELDS)
+    fields = _fields(row[7:]) if len(row) > len(_NONE) else {}
     return ServiceSeen(
         *key,
         llm_calls,
@@ -263,8 +265,16 @@ def _service(key: tuple[str, str], row: Row, scopes: tuple[str, ...]) -> Service
         families,
         str(row[6]),
         scopes,
-        tuple(fields),
+        tuple(fields.get((field.of, field.name), FieldSeen(0, 0)) for field in FIELDS),
     )
+
+
+def _fields(row: Row) -> dict[tuple[str, str], FieldSeen]:
+    of_calls = zip(*cast("Sequence[Sequence[object]]", row[:3]), strict=True)
+    of_sessions = zip(*[iter(row[3:])] * 3, strict=True)
+    names = [*_CALL_FIELDS, *(("session", name) for name in _SESSION_FIELDS)]
+    counts = cast("list[tuple[int, int, tuple[int, bytes, bytes]]]", [*of_calls, *of_sessions])
+    return {name: _field(*count) for name, count in zip(names, counts, strict=True)}
 
 
 def _field(seen: int, of: int, at: tuple[int, bytes, bytes]) -> FieldSeen:
