@@ -32,9 +32,9 @@ class Flag(msgspec.Struct):
 
 class Totals(msgspec.Struct):
     steps: int
-    llm_calls: int
-    tool_calls: int
-    tool_errors: int
+    llm_calls: int | None
+    tool_calls: int | None
+    tool_errors: int | None
     input_tokens: int | None
     output_tokens: int | None
     cost_usd: str | None
