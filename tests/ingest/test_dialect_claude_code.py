@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from reading import read
 
-from watchpost.ingest.read import Reader
+from watchpost.ingest.read import Reader, raw_attributes
 from watchpost.model.step import Tokens
 from watchpost.model.telemetry import Attributes, Event, LogLine, Parcel
 
@@ -90,3 +90,10 @@ def test_the_event_of_a_finished_tool_is_the_tool_call_with_its_arguments() -> N
     other = msgspec.structs.replace(line, attributes=attributes | {"tool_use_id": "t-2"})
     ((second, _),) = Reader(msgspec.structs.replace(parcel, logs=(other,)), 1, 1).readings()
     assert second.span_id != reading.span_id
+
+
+def test_input_tokens_that_leave_cached_ones_out_can_be_shown_as_they_came() -> None:
+    sent = {"span.type": "llm_request", "input_tokens": 7, "cache_read_tokens": 5}
+    reading = read(sent)
+    assert reading.tokens.input == 12
+    assert raw_attributes(reading) == sent

@@ -65,6 +65,10 @@ class Fold:
         self._revision += 1
         return self._sessions.settle(self._revision, DAY_NS + int(until_s * SECOND))
 
+    def forget(self) -> None:
+        """Let go of everything held, as a fold over its budget does."""
+        self._sessions.evict(0, self._revision)
+
     def session(self, session_id: str) -> Session:
         """The session with an id; it must be there."""
         key = session_key(PROJECT, session_id)

@@ -129,3 +129,14 @@ def test_spans_of_one_call_id_are_one_call_whatever_they_call_the_tool() -> None
     ]
     for fold in in_every_order(sent):
         assert fold.only.totals().tool_calls == 1
+
+
+@pytest.mark.parametrize("answer", ["", "chatcmpl-7"])
+def test_a_stray_whose_twin_is_no_longer_held_stands_alone(answer: str) -> None:
+    fold = Fold()
+    host = (span(1, "agent", session__id="s", end_s=9), chat(2, 1, answer=answer, end_s=4))
+    fold.receive_parcel(Parcel(PROJECT, {"service.name": "shop"}, AGENT, host))
+    fold.forget()
+    stray = chat(5, None, trace=2, answer="chatcmpl-7", start_s=2.1, end_s=3.9)
+    fold.receive_parcel(Parcel(PROJECT, {"service.name": "shop"}, CLIENT, (stray,)))
+    assert [session.totals().llm_calls for session in fold.sessions] == [1]

@@ -47,7 +47,8 @@ def _fill() -> None:
 def _put(place: str, fact: str, rank: int) -> None:
     key, _, path = place.partition(">")
     event, slash, key_of_event = key.partition("/")
-    ref = "" if slash or path else f"{fact.removeprefix('tool_')}={key}"
+    is_part = fact == "uncached_tokens"  # a field holds it only with the cached ones added
+    ref = "" if slash or path or is_part else f"{fact.removeprefix('tool_')}={key}"
     one: _Place = (fact, rank, ref, path)
     if slash:
         of_event = _EVENTS.setdefault(event, {})
@@ -58,19 +59,7 @@ def _put(place: str, fact: str, rank: int) -> None:
 
 _fill()
 
-_COUNTED = frozenset(
-    {
-        *(
-            "input_tokens",
-            "output_tokens",
-            "cached_tokens",
-            "cache_write_tokens",
-            "reasoning_tokens",
-            "uncached_tokens",
-        ),
-        *("total_input_tokens", "total_output_tokens", "total_cached_tokens", "total_reasoning_tokens"),
-    }
-)
+_COUNTED = frozenset(fact for fact in get_args(Fact) if fact.endswith("_tokens"))
 _TEXTS = frozenset(
     {"input", "output", "tool_input", "tool_output", "offered", "finish", "error_message", "http_status"}
 )

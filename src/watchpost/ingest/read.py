@@ -133,14 +133,13 @@ class Reader:
 def _tokens(facts: Facts, is_a: str) -> Tokens:
     """The tokens of a call, or the total that a structural span reports; wherever cached tokens are counted apart, they are added to the input."""
     if is_a in _STRUCTURAL:
-        found = Tokens(
+        return Tokens(
             facts.count("total_input_tokens"),
             facts.count("total_output_tokens"),
             facts.count("total_cached_tokens"),
             None,
             facts.count("total_reasoning_tokens"),
         )
-        return found if found != _NO_TOKENS else _NO_TOKENS
     tokens = Tokens(*[facts.count(fact) for fact in _LEAF_TOKENS])
     if tokens.input is None and (uncached := facts.count("uncached_tokens")) is not None:
         whole = uncached + (tokens.cached or 0) + (tokens.cache_write or 0)

@@ -31,7 +31,7 @@ class Hosts:
         self._targets: dict[_Ref, tuple[Trace, ...]] = {}
         self._hosts: dict[_Ref, Trace] = {}
         self._strays: set[_Ref] = set()
-        self._recent: dict[tuple[str, str, bool], deque[tuple[Trace, Node]]] = {}
+        self._recent: dict[tuple[str, str, bool], deque[tuple[_Ref, bytes]]] = {}
 
     def note(self, trace: Trace) -> list[Trace]:
         """Take notice of what changed in a trace; the traces that may follow it from now on."""
@@ -56,7 +56,7 @@ class Hosts:
 
     def _answered(self, trace: Trace, answered: tuple[Trace, ...], *, stray: bool) -> list[Trace]:
         """Of the traces with one answer: let the stray ones follow one that is not."""
-        others = [each for each in answered if each is not trace and each.is_stray != stray]
+        others = [each for each in answered if each is not trace and each.is_stray != stray and self._holds(each)]
         for other in others:
             follower, host = (trace, other) if stray else (other, trace)
             self._hosts.setdefault((follower.project, follower.trace_id), host)
@@ -68,8 +68,7 @@ class Hosts:
             host = self._traces.get((trace.project, trace.target[:16]))
             return None if host is trace else host
         host = self._hosts.get((trace.project, trace.trace_id)) if trace.is_stray else None
-        held = host is not None and self._traces.get((host.project, host.trace_id)) is host and not host.is_stray
-        return host if held else None
+        return host if host is not None and self._holds(host) and not host.is_stray else None
 
     def followers(self, trace: Trace) -> list[Trace]:
         """Every held trace that follows this one."""
@@ -78,7 +77,7 @@ class Hosts:
             for node in trace.nodes.values():
                 answered = self._answers.get((trace.project, node.call), ()) if node.call else ()
                 found += [each for each in answered if each is not trace and each.is_stray]
-        return found
+        return [each for each in found if self._holds(each)]
 
     def forget(self, trace: Trace) -> None:
         """A trace is no longer held."""
@@ -93,22 +92,25 @@ class Hosts:
 
     def _match(self, trace: Trace, node: Node, *, stray: bool) -> list[Trace]:
         """Look for the other span of a call among the latest ones, and give both the same id; the other's trace."""
-        for other, candidate in self._recent.get((trace.project, node.service, not stray), ()):
+        for ref, span_id in self._recent.get((trace.project, node.service, not stray), ()):
+            other = self._traces.get(ref)
+            candidate = None if other is None else other.nodes.get(span_id)
+            if other is None or candidate is None or other.is_stray == stray:
+                continue
             inner, outer = (node, candidate) if stray else (candidate, node)
-            if (
-                other.is_stray == stray
-                or outer.call
-                or not _fits(inner, outer)
-                or other.nodes.get(candidate.span_id) is not candidate
-            ):
+            if outer.call or not _fits(inner, outer):
                 continue
             inner.call = outer.call = inner.call or f"span {inner.span_id.hex()}"
             for each in (trace, other):
                 _with(self._answers, (trace.project, inner.call), each)
-            other.touched.add(candidate.span_id)
+            other.touched.add(span_id)
             return [other]
-        self._recent.setdefault((trace.project, node.service, stray), deque(maxlen=RECENT)).append((trace, node))
+        latest = self._recent.setdefault((trace.project, node.service, stray), deque(maxlen=RECENT))
+        latest.append(((trace.project, trace.trace_id), node.span_id))
         return []
+
+    def _holds(self, trace: Trace) -> bool:
+        return self._traces.get((trace.project, trace.trace_id)) is trace
 
 
 def _fits(inner: Node, outer: Node) -> bool:
