@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from watchpost.detect.detector import Make, Surroundings
 from watchpost.detect.loop import LoopDetector, LoopSettings
 from watchpost.detect.run import DetectorRun
 from watchpost.model.step import Step, StepKind, Tokens
@@ -112,8 +113,8 @@ def step_of(number: int, raw: RawStep) -> Step:
 
 def reasons(settings: LoopSettings, steps: list[Step]) -> set[str]:
     """Why the run is flagged, each reason once."""
-    run = DetectorRun([lambda: LoopDetector(settings)])
-    run.update(steps, 0)
+    run = DetectorRun([Make(lambda _: LoopDetector(settings))], Surroundings())
+    run.update(steps, 0, Surroundings())
     return {str(finding.evidence["reason"]) for _, finding in run.findings}
 
 

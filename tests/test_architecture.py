@@ -199,6 +199,15 @@ def spellings(section: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[
             yield from ({f"`{key}`"} for key in part.model_fields)
 
 
+def test_every_setting_of_a_detector_is_documented() -> None:
+    from watchpost.detect.catalogue import CATALOGUE  # noqa: PLC0415  the other rules hold without it
+
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    keys = [f"{row.section}.{field}" for row in CATALOGUE for field in row.settings.__struct_fields__]
+    missing = [key for key in keys if key not in page]
+    assert missing == [], f"docs/configuration.md does not explain {missing}"
+
+
 def test_every_setting_is_documented() -> None:
     from watchpost.runtime.settings import Settings  # noqa: PLC0415  the other rules hold without it
 

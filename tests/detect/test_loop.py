@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from scenario_text import parse
 
 from watchpost.detect.alike import CANDIDATES, TEXT_BUDGET, TEXT_LIMIT
+from watchpost.detect.detector import Make, Surroundings
 from watchpost.detect.loop import LoopDetector, LoopSettings
 from watchpost.detect.run import DetectorRun
+from watchpost.detect.scenario import parse
 from watchpost.model.flag import Finding
+
+HERE = Surroundings()
+
+
+def run_of(settings: LoopSettings) -> DetectorRun:
+    return DetectorRun([Make(lambda _: LoopDetector(settings))], HERE)
 
 
 def findings(text: str, settings: LoopSettings | None = None) -> list[Finding]:
     scenario = parse(f"{text}\nexpect nothing")
-    run = DetectorRun([lambda: LoopDetector(settings or scenario.settings)])
-    run.update(scenario.steps, 0)
+    run = run_of(settings or msgspec.convert(scenario.settings.get("loop", {}), LoopSettings))
+    run.update(scenario.steps, 0, HERE)
     return [finding for _, finding in run.findings]
 
 
@@ -88,7 +95,7 @@ def test_an_unchanged_result_shows_each_wording() -> None:
 
 
 def test_an_allowance_for_polling_shows_the_first_calls_and_the_last() -> None:
-    (found,) = findings('set polling check 20\nstep 1-50 tool check {"job": "j_1"}')
+    (found,) = findings('set loop.polling {"check": 20}\nstep 1-50 tool check {"job": "j_1"}')
     calls = found.evidence["calls"]
     assert isinstance(calls, list)
     assert [call["span_id"] for call in calls] == [f"{number:016x}" for number in (1, 2, 3, 4, 21)]
@@ -183,9 +190,9 @@ def test_a_call_that_was_taken_back_is_no_part_of_a_loop_reported_later() -> Non
     text = "\n".join(f"step {number} {line}" for number, line in enumerate(lines, start=1))
     steps = parse(f"{text}\nexpect nothing").steps
     taken_back = parse(f"step 1 llm\nstep 2 llm\nstep 3 {second} -> page\nexpect nothing").steps
-    run = DetectorRun([lambda: LoopDetector(LoopSettings())])
-    run.update([*steps[:2], taken_back[2]], 0)
-    run.update(steps, 2)
+    run = run_of(LoopSettings())
+    run.update([*steps[:2], taken_back[2]], 0, HERE)
+    run.update(steps, 2, HERE)
     assert [position for position, _ in run.findings] == [3, 5]
 
 

@@ -6,11 +6,22 @@ from collections.abc import Sequence
 
 import msgspec
 
+from watchpost.model.fact import Verdict
 from watchpost.model.flag import Flag
+from watchpost.model.knowledge import Draft, Lesson
 from watchpost.model.notice import Notice
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
-from watchpost.store.contracts import Cursor, LedgerRow, Member, StateBatch, TelemetryBatch
+from watchpost.query.flags import VerdictCount
+from watchpost.store.contracts import (
+    Cursor,
+    LedgerRow,
+    Member,
+    SessionPin,
+    StateBatch,
+    StoredVerdict,
+    TelemetryBatch,
+)
 
 SEQ = (1 << 63) - 1
 
@@ -29,6 +40,10 @@ class MemoryStore:
         self.summaries: dict[str, Summary] = {}
         self.flags: dict[str, Flag] = {}
         self.notices: dict[str, Notice] = {}
+        self.pinned: dict[tuple[str, str], SessionPin] = {}
+        self.lessons: dict[tuple[str, int], Lesson] = {}
+        self.drafts: dict[tuple[str, str, str], Draft] = {}
+        self.given: dict[tuple[int, int], StoredVerdict] = {}
         self.at = Cursor()
         self.survive: int | None = None
 
@@ -53,6 +68,12 @@ class MemoryStore:
         self.flags.update({flag.id: flag for flag in batch.flags})
         for notice in batch.notices:
             self.notices.setdefault(notice.id, notice)
+        self.pinned.update({(pin.project, pin.session_id): pin for pin in batch.pins})
+        for lesson in batch.lessons:
+            self.lessons.setdefault((lesson.project, lesson.version), lesson)
+        self.drafts.update({(draft.project, draft.kind, draft.name): draft for draft in batch.drafts})
+        for stored in batch.verdicts:
+            self.given.setdefault((stored.seq, stored.place), stored)
         self.at = batch.cursor
 
     def cursor(self) -> Cursor:
@@ -80,6 +101,28 @@ class MemoryStore:
         """As promised."""
         return [f for f in self.flags.values() if (f.project, f.trace_id) in traces]
 
+    def pins(self, sessions: Sequence[tuple[str, str]]) -> list[SessionPin]:
+        """As promised."""
+        return [self.pinned[session] for session in sessions if session in self.pinned]
+
+    def flags_by_id(self, ids: Sequence[str]) -> list[Flag]:
+        """As promised."""
+        return sorted((self.flags[each] for each in set(ids) if each in self.flags), key=lambda flag: flag.at_ns)
+
+    def verdicts(self, flag_ids: Sequence[str]) -> list[Verdict]:
+        """As promised."""
+        return [stored.verdict for _, stored in sorted(self.given.items()) if stored.verdict.flag_id in flag_ids]
+
+    def verdict_counts(self, project: str) -> list[VerdictCount]:
+        """As promised, one count for each flag."""
+        held = {stored.verdict.flag_id: stored for _, stored in sorted(self.given.items())}
+        return [
+            VerdictCount(one.project, one.kind, one.tool, confirmed, 1 - confirmed)
+            for one in held.values()
+            if project in {"", one.project}
+            for confirmed in [int(one.verdict.verdict == "confirm")]
+        ]
+
     def content(self) -> tuple[object, ...]:
         """All that a reader can tell, less how often and when it was written, and so whether a session seems over."""
         ledger = {
@@ -90,7 +133,8 @@ class MemoryStore:
             key: msgspec.structs.replace(one, revision=0, received_ns=0, due_ns=0, state="running", outcome=None)
             for key, one in self.summaries.items()
         }
-        return self.spans, members, ledger, summaries, self.flags, self.notices, self.at
+        pins = {session: pin.knowledge for session, pin in self.pinned.items()}
+        return self.spans, members, ledger, summaries, self.flags, self.notices, pins, self.given, self.at
 
     def _live(self) -> None:
         if self.survive is not None:

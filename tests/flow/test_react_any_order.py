@@ -11,12 +11,19 @@ from hypothesis import strategies as st
 from memory_store import CutShortError, MemoryStore
 from world import SECOND, Ending, Spec, span_id, span_of, trace_id, truth
 
+from watchpost.detect.context_drift import ContextDriftSettings
+from watchpost.detect.detector import Make
+from watchpost.detect.known import KnowledgeBase
 from watchpost.detect.loop import LoopDetector, LoopSettings
 from watchpost.ingest.price import Pricing
 from watchpost.model.session import session_key
 from watchpost.model.telemetry import Delivery, Parcel
 from watchpost.rules.flag_rules import FlagRules
+from watchpost.rules.precision import PrecisionSettings
+from watchpost.runtime.checkpoints import Checkpoints
+from watchpost.runtime.judge import Judge
 from watchpost.runtime.react import Reactor
+from watchpost.runtime.reviews import Reviews
 from watchpost.session.session import Quiet
 from watchpost.session.sessions import Sessions
 
@@ -89,13 +96,16 @@ class Machine:
         cursor = self.store.cursor()
         for summary in self.store.open_sessions(cursor.batch):
             sessions.wake(summary)
+        reviews = Reviews(PrecisionSettings(), self.store)
+        judge = Judge((Make(lambda _: LoopDetector(LOOPS)),), KnowledgeBase({}), self.store, reviews.are_dismissed)
         return Reactor(
             sessions,
             pricing=Pricing(),
-            detectors=(lambda: LoopDetector(LOOPS),),
+            judge=judge,
+            checkpoints=Checkpoints(ContextDriftSettings()),
             rules=FlagRules(()),
+            reviews=reviews,
             source=self.store,
-            flags=self.store,
             seq=cursor.seq,
         )
 

@@ -131,6 +131,8 @@ def _session(trace: int, spans: Mapping[int, Spec]) -> str:
 
 def _kind(spec: Spec, spans: Mapping[int, Spec]) -> str | None:
     """What a span counts as; None if it is no step."""
+    if spec.kind == "agent":
+        return "handoff" if _is_given(spec, spans) else None
     if spec.kind not in {"llm", "tool"}:
         return None
     if spec.kind == "llm":
@@ -144,6 +146,26 @@ def _kind(spec: Spec, spans: Mapping[int, Spec]) -> str | None:
         if employer == spec:
             return "handoff"
     return "tool"
+
+
+def _is_given(agent: Spec, spans: Mapping[int, Spec]) -> bool:
+    """Whether an agent works for one that had called a model before, and had not handed over by a step of its own since."""
+    giver = _employer(agent, spans, {"chain"})
+    done = [
+        (other.start_s, _kind(other, spans))
+        for other in spans.values()
+        if giver is not None and other.kind in {"llm", "tool"} and _employer(other, spans, {"chain", "llm"}) == giver
+    ]
+    called_s = max((start_s for start_s, kind in done if kind == "llm" and start_s < agent.start_s), default=None)
+    return called_s is not None and not any(
+        kind == "handoff" and called_s <= start_s <= agent.start_s for start_s, kind in done
+    )
+
+
+def _employer(spec: Spec, spans: Mapping[int, Spec], between: set[str]) -> Spec | None:
+    """The agent above a span, if nothing but these kinds stands between."""
+    above = next((other for other in _line(spec, spans) if other.kind not in between), None)
+    return above if above is not None and above.kind == "agent" else None
 
 
 def _ending(session_id: str, traces: Mapping[int, Mapping[int, Spec]]) -> Ending:

@@ -113,6 +113,75 @@ def test_a_result_without_an_envelope_stays_what_it_is(text: str, result: tuple[
     assert content.result(text) == result
 
 
+CALLBACK = {
+    "input_str": "{'order': 'A1'}",
+    "tags": ["prod"],
+    "metadata": {"step": 2},
+    "inputs": None,
+    "kwargs": {"name": None},
+}
+
+
+@pytest.mark.parametrize(
+    ("sent", "arguments"),
+    [
+        (CALLBACK | {"inputs": {"order": "A1"}}, '{"order":"A1"}'),
+        (CALLBACK, '{"order":"A1"}'),
+        (CALLBACK | {"input_str": "A1"}, "A1"),
+        (CALLBACK | {"input_str": "__REDACTED__"}, ""),
+        (CALLBACK | {"tags": None, "metadata": None}, '{"order":"A1"}'),
+        ({key: CALLBACK[key] for key in ("input_str", "tags", "metadata")}, '{"order":"A1"}'),
+        ({"kwargs": {"order": "A1"}}, '{"order":"A1"}'),
+    ],
+)
+def test_arguments_come_out_of_what_a_framework_sends_beside_them(sent: object, arguments: str) -> None:
+    assert content.arguments(json.dumps(sent)) == arguments
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        CALLBACK | {"order": "A1"},
+        CALLBACK | {"tags": "prod"},
+        {"input_str": "A1"},
+        {"input_str": "A1", "tags": []},
+        {"kwargs": {"order": "A1"}, "order": "A2"},
+        {"kwargs": "none"},
+    ],
+)
+def test_arguments_that_only_look_like_an_envelope_stay_as_sent(sent: object) -> None:
+    assert content.arguments(json.dumps(sent)) == json.dumps(sent)
+
+
+MESSAGE = {"content": "open", "type": "tool", "tool_call_id": "c-1", "status": "success"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "result"),
+    [
+        ({"output": MESSAGE, "kwargs": {"tags": []}}, ("open", False)),
+        ({"output": {"lc": 1, "id": ["ToolMessage"], "kwargs": MESSAGE}, "kwargs": {}}, ("open", False)),
+        ({"output": MESSAGE | {"status": "error"}}, ("open", True)),
+        ({"output": "open", "kwargs": {"name": "get"}}, ("open", False)),
+        ({"output": {"status": "open"}, "kwargs": {}}, ('{"status":"open"}', False)),
+        (
+            {"blocks": [], "tool_name": "get", "raw_output": {"status": "open"}, "is_error": False},
+            ('{"status":"open"}', False),
+        ),
+        ({"blocks": [], "tool_name": "get", "raw_output": "gone", "is_error": True}, ("gone", True)),
+    ],
+)
+def test_a_result_comes_out_of_what_a_callback_or_a_framework_sends_around_it(
+    sent: object, result: tuple[str, bool]
+) -> None:
+    assert content.result(json.dumps(sent)) == result
+
+
+@pytest.mark.parametrize("sent", [{"output": "open"}, {"output": {"status": "open"}}, {"output": MESSAGE, "exit": 0}])
+def test_a_result_that_only_looks_like_an_envelope_stays_as_sent(sent: object) -> None:
+    assert content.result(json.dumps(sent)) == (json.dumps(sent), False)
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -75,6 +75,28 @@ def test_a_step_is_what_its_name_says(name: str, kind: str) -> None:
     assert read(STEP, name).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "agent"),
+    [("FunctionAgent.run", "agent", "FunctionAgent"), ("RefundFlow.run", "workflow", "")],
+)
+def test_the_root_of_a_run_is_known_by_what_came_of_it(name: str, kind: str, agent: str) -> None:
+    reading = read({}, name, status=1, events=[Event(2, "workflow.output", {"output": "StopEvent()"})])
+    assert (reading.kind, reading.agent) == (kind, agent)
+
+
+def test_the_root_of_a_run_that_failed_is_known_by_its_error() -> None:
+    reading = read(
+        {}, "FunctionAgent.run", status=2, events=[Event(2, "SpanDropEvent", {"err_str": "Error code: 500"})]
+    )
+    assert (reading.kind, reading.status) == ("agent", "error")
+
+
+def test_a_step_tells_which_agent_is_at_work() -> None:
+    setup = "AgentSetup(input=[4 items], current_agent_name='refund_agent')"
+    reading = read(STEP | {"llamaindex.step.input_summary": setup}, "AgentWorkflow.run_agent_step")
+    assert (reading.kind, reading.agent) == ("chain", "refund_agent")
+
+
 def test_what_a_dropped_span_says_is_its_error() -> None:
     event = Event(2, "SpanDropEvent", {"err_str": "Error code: 500 - server had an error"})
     reading = read(STEP, "OpenAI.achat", status=2, events=[STARTED, event])

@@ -7,6 +7,7 @@ import json
 import pytest
 from reading import read
 
+from watchpost.ingest.read import raw_attributes
 from watchpost.model.step import Tokens
 from watchpost.model.telemetry import Attributes
 
@@ -48,6 +49,39 @@ def test_a_tool_call_is_read_from_its_entity() -> None:
     reading = read(attributes, "get_order_status.tool")
     assert (reading.kind, reading.tool, reading.input) == ("tool", "get_order_status", '{"order_id": "A1"}')
     assert "open" in reading.output
+
+
+def test_a_tool_call_is_read_out_of_the_callback_it_was_told_to_and_kept_as_it_was() -> None:
+    sent = json.dumps(
+        {
+            "input_str": "{'order_id': 'A1'}",
+            "tags": ["seq:step:1"],
+            "metadata": {"langgraph_step": 2},
+            "inputs": {"order_id": "A1"},
+            "kwargs": {"tool_call_id": "call-1"},
+        }
+    )
+    came = json.dumps({"output": {"content": "open", "tool_call_id": "call-1"}, "kwargs": {"name": "get_order_status"}})
+    attributes: Attributes = {
+        "traceloop.span.kind": "tool",
+        "gen_ai.tool.name": "get_order_status",
+        "gen_ai.tool.call.arguments": sent,
+        "gen_ai.tool.call.result": came,
+    }
+    reading = read(attributes, "execute_tool get_order_status")
+    assert (reading.input, reading.output) == ('{"order_id":"A1"}', "open")
+    assert raw_attributes(reading) == attributes
+
+
+def test_the_arguments_of_a_handover_by_a_tool_are_read_as_those_of_a_tool() -> None:
+    attributes: Attributes = {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": "transfer_to_refund_agent",
+        "gen_ai.tool.call.arguments": '{"input_str": "{\'reason\': \'late\'}", "tags": [], "metadata": {}}',
+        "gen_ai.tool.call.result": "Transferred",
+    }
+    reading = read(attributes, "execute_tool transfer_to_refund_agent")
+    assert (reading.kind, reading.input, reading.output) == ("handoff", '{"reason":"late"}', "Transferred")
 
 
 @pytest.mark.parametrize("key", ["session_id", "conversation_id", "thread_id"])

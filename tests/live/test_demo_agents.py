@@ -1,9 +1,7 @@
-"""What the demo sends is a recorded run told anew, and an agent that loops while it is watched."""
+"""What the demo sends is a recorded run told anew, and incidents played as if they went on now."""
 
 from __future__ import annotations
 
-import itertools
-import json
 import random
 from collections.abc import Callable
 
@@ -12,13 +10,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from trace_sink import TraceSink, attributes_of, spans_of
 
-from watchpost.cli.demo.agents import APART_NS, run_agents
-from watchpost.cli.demo.captures import SESSION_KEYS, Capture, captures, retell
-from watchpost.cli.demo.refund_agent import CALLS, ORDER
+from watchpost.cli.demo.agents import run_agents
+from watchpost.cli.demo.captures import SESSION_KEYS, Capture, captures, relive, retell
+from watchpost.cli.demo.incidents import APPLICATION, HEALTHY_LOANS, INCOME, incidents, loan
 from watchpost.cli.demo.sending import NotAcceptedError
 
 NOW_NS = 1_800_000_000_000_000_000
 CAPTURES = captures()
+INCIDENTS = {capture.name: capture for capture in captures("incidents.zip")}
+PLAYED = list(incidents())
+LIVE_TRACES = len(PLAYED)
 
 
 class Time:
@@ -118,62 +119,59 @@ class TestRetelling:
         assert len(sessions(first)) == len(sessions(second)) == len(sessions(recorded(capture)))
 
 
-def test_the_demo_sends_every_capture_and_then_the_agent_that_loops() -> None:
+def test_the_demo_tells_of_the_past_first_and_then_plays_every_incident() -> None:
     with TraceSink() as sink:
         said = play(sink.url)
-        spans = sink.spans()
-    assert [line for line in said if line.startswith("replayed")] == [f"replayed {each.name}" for each in CAPTURES]
-    live = [span for span in spans if attributes_of(span).get("gen_ai.tool.name") == "get_order"]
-    assert len(live) == CALLS
-    traces = dict.fromkeys(span.trace_id for span in spans)
-    assert list(traces)[-1] == live[0].trace_id
-    ends = sorted(max(span.end_time_unix_nano for span in spans if span.trace_id == trace) for trace in traces)
-    assert NOW_NS - len(CAPTURES) * APART_NS <= ends[0]
+        traces = dict.fromkeys(span.trace_id for span in sink.spans())
+        ends = [max(s.end_time_unix_nano for s in sink.spans() if s.trace_id == trace) for trace in traces]
+    told = [line for line in said if line.startswith("replayed")]
+    assert told[:-1] == [f"replayed {each.name}" for each in CAPTURES]
+    assert [line.partition(": ")[2] for line in said if line.startswith("live")] == [each.happens for each in PLAYED]
+    past = len(CAPTURES) + HEALTHY_LOANS
+    assert all(ended <= NOW_NS for ended in ends[:-LIVE_TRACES])
+    assert all(ended > NOW_NS for ended in ends[-LIVE_TRACES:])
+    assert len(traces) >= past + LIVE_TRACES
 
 
-def live_requests(seed: int = 1) -> list[list[Span]]:
-    with TraceSink() as sink:
-        play(sink.url, seed)
-        requests = [spans_of(request) for request in sink.requests]
-    trace = requests[-1][0].trace_id
-    return [spans for spans in requests if spans[0].trace_id == trace]
+def lived(name: str, seconds: float = 5) -> tuple[list[Span], list[float]]:
+    """The spans of an incident in the order in which they are sent, and when."""
+    sent = relive(INCIDENTS[name], started_ns=NOW_NS, seconds=seconds, new_bytes=seeded(1))
+    requests = [spans_of(ExportTraceServiceRequest.FromString(each.body)) for each in sent]
+    assert [len(request) for request in requests] == [1] * len(requests)
+    return [span for [span] in requests], [each.after_s for each in sent]
 
 
-def test_the_looping_agent_sends_each_call_when_it_was_answered_and_the_root_last() -> None:
-    requests = live_requests()
-    spans = [span for request in requests for span in request]
-    (root,) = [span for span in spans if not span.parent_span_id]
-    assert len(requests) == CALLS + 1
-    assert requests[-1][-1] == root
-    assert root.name.startswith("invoke_agent")
-    assert {span.parent_span_id for span in spans if span is not root} == {root.span_id}
-    assert len({span.span_id for span in spans}) == len(spans) == 2 * CALLS + 2
-    ends = [request[-1].end_time_unix_nano for request in requests]
-    assert all(before < after for before, after in itertools.pairwise(ends))
-    assert 4 * 10**9 < ends[-1] - root.start_time_unix_nano < 6 * 10**9
+@pytest.mark.parametrize("name", INCIDENTS)
+class TestPlaying:
+    def test_every_span_is_sent_when_it_has_ended_and_the_run_takes_as_long_as_it_should(self, name: str) -> None:
+        spans, after = lived(name)
+        assert after == sorted(after)
+        assert [round(each, 6) for each in after] == [round((s.end_time_unix_nano - NOW_NS) / 1e9, 6) for s in spans]
+        assert after[-1] == pytest.approx(5)
+        assert min(span.start_time_unix_nano for span in spans) == NOW_NS
+
+    def test_the_spans_are_those_recorded_under_new_ids(self, name: str) -> None:
+        old, new = recorded(INCIDENTS[name]), lived(name)[0]
+        assert sorted(span.name for span in new) == sorted(span.name for span in old)
+        assert not ids(old) & ids(new)
+        assert not sessions(old) & sessions(new)
+        known = {span.span_id for span in new}
+        assert all(span.parent_span_id in known for span in new if span.parent_span_id)
+
+    def test_order_and_nesting_are_as_recorded(self, name: str) -> None:
+        old = sorted(recorded(INCIDENTS[name]), key=lambda span: span.end_time_unix_nano)
+        starts = sorted(range(len(old)), key=lambda place: old[place].start_time_unix_nano)
+        new = lived(name)[0]
+        assert [new[place].start_time_unix_nano for place in starts] == sorted(s.start_time_unix_nano for s in new)
 
 
-def test_the_looping_agent_asks_for_the_same_order_and_hears_the_same_without_any_error() -> None:
-    spans = [span for request in live_requests() for span in request]
-    attributes = [attributes_of(span) for span in spans]
-    tools = [each for each in attributes if each["gen_ai.operation.name"] == "execute_tool"]
-    results = [json.loads(str(each["gen_ai.tool.call.result"])) for each in tools]
-    assert [json.loads(str(each["gen_ai.tool.call.arguments"])) for each in tools] == [{"order_id": ORDER}] * CALLS
-    assert {(each["http_status"], each["refund"]) for each in results} == {(200, "pending")}
-    assert {span.status.code for span in spans} == {0}
-    assert len({each["gen_ai.conversation.id"] for each in attributes}) == 1
-
-
-def test_the_looping_agents_model_calls_carry_tokens_and_the_whole_conversation() -> None:
-    attributes = [attributes_of(span) for request in live_requests() for span in request]
-    chats = [each for each in attributes if each["gen_ai.operation.name"] == "chat"]
-    tokens = [int(each["gen_ai.usage.input_tokens"]) for each in chats]
-    messages = [len(json.loads(str(each["gen_ai.input.messages"]))) for each in chats]
-    assert {each["gen_ai.request.model"] for each in chats} == {"gpt-4o-mini"}
-    assert len(chats) == CALLS + 1
-    assert tokens == sorted(set(tokens))
-    assert messages == [1 + 2 * call for call in range(CALLS + 1)]
-    assert all(int(each["gen_ai.usage.output_tokens"]) > 0 for each in chats)
+def test_the_texts_of_a_run_can_be_others() -> None:
+    [capture] = [capture for name, capture in INCIDENTS.items() if name == "loan-approved"]
+    body = b"".join(retell(capture, ended_ns=NOW_NS, new_bytes=seeded(1), texts=loan(7)))
+    assert APPLICATION.encode() not in body
+    assert INCOME.encode() not in body
+    assert b"A-10007" in body
+    assert b"47450" in body
 
 
 def test_two_runs_of_the_demo_share_no_session() -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from model_standin import MODEL, Answer, ModelStandIn
 from watchpost_process import Session, WatchpostProcess, eventually
 
 from watchpost.cli.demo.agents import run_agents
+from watchpost.cli.demo.incidents import HEALTHY_LOANS
 from watchpost.cli.demo.receiver import NoticeReceiver
 
 AGENT = Path(__file__).with_name("agent.py")
@@ -35,6 +37,23 @@ url = "{url}"
 secrets = ["{secret}"]
 allow_private = true
 """
+
+
+BUDGET = """
+[budget]
+limits = [{workflow = "research*", tokens = 80000}]
+"""
+
+
+@dataclass(frozen=True)
+class Played:
+    """A Watchpost that has seen the demo's traffic, and what the demo said."""
+
+    watchpost: WatchpostProcess
+    said: list[str]
+
+    def of(self, workflow: str) -> list[Session]:
+        return [session for session in self.watchpost.sessions() if session.workflow == workflow]
 
 
 @pytest.fixture(scope="module")
@@ -172,28 +191,46 @@ def test_a_killed_run_keeps_what_was_exported_and_is_not_over(watchpost: Watchpo
         time.sleep(0.1)
 
 
-def test_the_demos_agent_is_flagged_and_told_of_while_it_still_runs(
-    watchpost: WatchpostProcess, receiver: NoticeReceiver
-) -> None:
-    said: list[str] = []
-    told: list[dict[str, object]] = []
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, receiver: NoticeReceiver) -> Iterator[Played]:
+    """The demo's traffic, played to a Watchpost with the demo's settings."""
+    settings = SETTINGS.format(url=receiver.url, secret=receiver.secret) + BUDGET
+    with WatchpostProcess(
+        tmp_path_factory.mktemp("demo"), settings, WATCHPOST_SESSION__QUIET_SECONDS=str(QUIET_S)
+    ) as process:
+        said: list[str] = []
+        run_agents(process.url, said.append)
+        eventually(
+            lambda: process.sessions() if all(each.state == "ended" for each in process.sessions()) else None, 60
+        )
+        yield Played(process, said)
 
-    def hold_at_the_fifth_call(seconds: float) -> None:
-        del seconds
-        if any("(call 4 of" in line for line in said):
-            while not any(event["tool"] == "get_order" for event in told):
-                event = receiver.wait(15)
-                assert event is not None, "nobody was told"
-                told.append(event)
 
-    run_agents(watchpost.url, said.append, pause=hold_at_the_fifth_call)
+def test_each_of_the_demos_incidents_is_flagged_where_it_went_wrong(played: Played) -> None:
+    found = {
+        workflow: [(flag.kind, flag.step) for session in played.of(workflow) for flag in session.flags]
+        for workflow in ("refund_agent", "research_agent")
+    }
+    assert found["refund_agent"] == [("LOOP_DETECTED", 6)]
+    assert found["research_agent"] == [("BUDGET_WARNING", 9), ("BUDGET_WARNING", 13)]
+    [invented] = [each for each in played.watchpost.sessions() if each.session_id.startswith("invented-order")]
+    assert [(flag.kind, flag.step) for flag in invented.flags] == [("ENTITY_HALLUCINATION", 4)]
+    assert invented.flags[0].evidence["entities"] == ["ORD-204817"]
 
-    session_id = next(line for line in said if "running live" in line).split()[-1]
-    session = ended(watchpost, session_id)
-    assert told[-1]["sessions"] == [session.key]
-    assert [(flag.kind, flag.step) for flag in session.flags] == [("LOOP_DETECTED", 6)]
-    assert session.outcome == "completed"
-    assert (session.totals.llm_calls, session.totals.tool_calls, session.totals.tool_errors) == (15, 14, 0)
+
+def test_the_renamed_field_is_seen_at_step_3_of_the_first_session_and_of_every_one_after_it(played: Played) -> None:
+    rejected = [each for each in played.watchpost.sessions() if each.session_id.startswith("loan-rejected")]
+    approved = [each for each in played.watchpost.sessions() if each.session_id.startswith("loan-approved")]
+    assert [[(flag.kind, flag.step) for flag in each.flags] for each in rejected] == [[("TOOL_SCHEMA_DRIFT", 3)]] * 3
+    assert {flag.summary.count("annual_income") for each in rejected for flag in each.flags} == {1}
+    assert len(approved) == HEALTHY_LOANS
+    assert [flag.kind for each in approved for flag in each.flags] == []
+    assert {each.outcome for each in (*rejected, *approved)} == {"completed"}
+
+
+def test_the_loop_can_be_grouped_by_its_order(played: Played) -> None:
+    [loop] = played.of("refund_agent")
+    assert loop.flags[0].evidence["entities"] == ["R-48213"]
 
 
 def test_the_example_of_the_first_five_minutes_is_the_agent_that_runs_here() -> None:

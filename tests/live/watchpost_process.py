@@ -28,6 +28,8 @@ class Flag(msgspec.Struct):
     step: int
     severity: str
     state: str
+    summary: str
+    evidence: dict[str, object]
 
 
 class Totals(msgspec.Struct):
@@ -43,6 +45,7 @@ class Totals(msgspec.Struct):
 class Session(msgspec.Struct):
     key: str
     session_id: str
+    workflow: str
     state: str
     outcome: str | None
     totals: Totals
@@ -113,6 +116,10 @@ class WatchpostProcess:
         """The session with this id, or None while it is not known."""
         answer = msgspec.json.decode(self._get(f"/api/sessions?session_id={quote(session_id)}"), type=Sessions)
         return answer.sessions[0] if answer.sessions else None
+
+    def sessions(self) -> list[Session]:
+        """The latest two hundred sessions."""
+        return msgspec.json.decode(self._get("/api/sessions?limit=200"), type=Sessions).sessions
 
     def steps(self, session: Session) -> list[Step]:
         """The steps of a session, in order."""

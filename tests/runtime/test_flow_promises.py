@@ -12,6 +12,9 @@ from typing import Protocol
 
 import pytest
 
+from watchpost.detect.context_drift import ContextDriftSettings
+from watchpost.detect.detector import Make
+from watchpost.detect.known import KnowledgeBase
 from watchpost.detect.loop import LoopDetector, LoopSettings
 from watchpost.ingest.items import Limits
 from watchpost.ingest.price import Pricing
@@ -20,11 +23,15 @@ from watchpost.ingest.request import OtlpRequest, OverloadedError, RefusedError
 from watchpost.log.log import Log
 from watchpost.log.record import DELIVERY, LogLimits
 from watchpost.rules.flag_rules import FlagRules
+from watchpost.rules.precision import PrecisionSettings
 from watchpost.runtime.backlog import Backlog
+from watchpost.runtime.checkpoints import Checkpoints
 from watchpost.runtime.decoder import InProcessDecoder
 from watchpost.runtime.flow import Flow, Pace
+from watchpost.runtime.judge import Judge
 from watchpost.runtime.prepare import Preparer, Setup
 from watchpost.runtime.react import Reactor
+from watchpost.runtime.reviews import Reviews
 from watchpost.runtime.supervisor import Supervisor
 from watchpost.session.session import Quiet
 from watchpost.session.sessions import Sessions
@@ -67,6 +74,8 @@ class Site:
         sessions = Sessions(Quiet(30 * SECOND, 600 * SECOND))
         for summary in store.open_sessions(cursor.batch):
             sessions.wake(summary)
+        reviews = Reviews(PrecisionSettings(), store)
+        detectors = (Make(lambda _: LoopDetector(LoopSettings())),)
         self.flow = Flow(
             log=self.log,
             backlog=self.backlog,
@@ -74,16 +83,18 @@ class Site:
             reactor=Reactor(
                 sessions,
                 pricing=Pricing(),
-                detectors=(lambda: LoopDetector(LoopSettings()),),
+                judge=Judge(detectors, KnowledgeBase({}), store, reviews.are_dismissed),
+                checkpoints=Checkpoints(ContextDriftSettings()),
                 rules=FlagRules(()),
+                reviews=reviews,
                 source=store,
-                flags=store,
                 seq=cursor.seq,
             ),
             telemetry=store,
             state=store,
             now_ns=lambda: self.now_ns,
             nudge=lambda: None,
+            look=lambda _: None,
             pace=Pace(batch_s=0.01, lag_bytes=lag_bytes),
             supervisor=Supervisor(patient=True),
         )

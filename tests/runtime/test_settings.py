@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from watchpost.detect.loop import LoopSettings
+from watchpost.detect.catalogue import CATALOGUE
 from watchpost.ingest.items import Limits
 from watchpost.ingest.redact import RedactionSettings
 from watchpost.runtime.flow import Pace
@@ -82,10 +81,8 @@ def test_settings_do_not_change(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_the_loop_section_defaults_to_what_the_detector_does() -> None:
-    section = Settings().loop.model_dump()
-    own = msgspec.structs.asdict(LoopSettings())
-    assert section == {name: own[name] for name in section}
+def test_every_detector_has_a_section_that_leaves_it_at_its_defaults() -> None:
+    assert Settings().detectors == {row.section: {} for row in CATALOGUE}
 
 
 def test_the_redaction_section_defaults_to_what_the_redactor_does() -> None:

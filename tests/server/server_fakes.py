@@ -15,18 +15,23 @@ import uvicorn
 
 from watchpost.ingest.published_prices import PriceTable
 from watchpost.ingest.request import Accepted, OtlpRequest
+from watchpost.model.fact import Fact, Verdict
 from watchpost.model.flag import Flag, flag_id
+from watchpost.model.knowledge import Contract, Draft, Lesson
 from watchpost.model.session import Summary, Totals, session_key
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import LogLine, MetricPoint, MetricType, Temporality
+from watchpost.query.flags import FlagFilter, VerdictCount
 from watchpost.query.metrics import PointFilter, StreamFilter
 from watchpost.query.readiness import ReadinessFilter, ServiceSeen
 from watchpost.query.sessions import SessionFilter
-from watchpost.server.app import ServerSettings, create_app
+from watchpost.rules.precision import PrecisionSettings
+from watchpost.server.app import Reviewing, ServerSettings, create_app
+from watchpost.server.contracts import Contracts
 from watchpost.server.health import HealthNumbers
 from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.unpriced import UnpricedCalls
-from watchpost.store.contracts import LedgerStep, MetricStream, StepRow, StoredMetric, UnpricedModel
+from watchpost.store.contracts import LedgerStep, MetricStream, SessionPin, StepRow, StoredMetric, UnpricedModel
 
 START_NS = 1_780_000_000_123_456_000
 """2026-05-28 20:26:40.123456 UTC."""
@@ -36,13 +41,14 @@ PRICES = PriceTable("published prices", "1.2.3", "2026-01-31")
 
 
 class Shelf:
-    """SessionReader, FlagReader, LogReader, UnpricedReader, ReadinessReader and MetricReader over lists."""
+    """SessionReader, FlagReader, FlagList, LogReader, UnpricedReader, ReadinessReader and MetricReader over lists."""
 
     def __init__(self) -> None:
         self.summaries: list[Summary] = []
         self.ledger: dict[str, list[LedgerStep]] = {}
         self.spans: dict[tuple[str, bytes, bytes], Reading] = {}
         self.raised: list[Flag] = []
+        self.given: list[Verdict] = []
         self.lines: list[tuple[str, LogLine]] = []
         self.metrics: list[StoredMetric] = []
         self.unpriced_models: list[UnpricedModel] = []
@@ -108,6 +114,32 @@ class Shelf:
 
     def flags_of_traces(self, traces: Sequence[tuple[str, bytes]]) -> list[Flag]:
         return [f for f in self.raised if (f.project, f.trace_id) in traces]
+
+    def flags_by_id(self, ids: Sequence[str]) -> list[Flag]:
+        return sorted((f for f in self.raised if f.id in ids), key=lambda f: f.at_ns)
+
+    def verdicts(self, flag_ids: Sequence[str]) -> list[Verdict]:
+        return [verdict for verdict in self.given if verdict.flag_id in flag_ids]
+
+    def verdict_counts(self, project: str) -> list[VerdictCount]:
+        held = {verdict.flag_id: verdict.verdict for verdict in self.given}
+        return [
+            VerdictCount(f.project, f.kind, f.tool, int(held[f.id] == "confirm"), int(held[f.id] == "dismiss"))
+            for f in self.raised
+            if f.id in held and project in {"", f.project}
+        ]
+
+    def flags_matching(self, wanted: FlagFilter) -> list[Flag]:
+        held = {verdict.flag_id: verdict.verdict for verdict in self.given}
+        rows = [f for f in self.raised if wanted.verdict in {"", held.get(f.id, "none")}]
+        for field in ("project", "session_id", "kind", "tool", "state"):
+            asked = getattr(wanted, field)
+            rows = [f for f in rows if not asked or getattr(f, field) == asked]
+        rows = [f for f in rows if wanted.since_ns <= f.at_ns and (not wanted.until_ns or f.at_ns < wanted.until_ns)]
+        rows.sort(key=lambda f: (f.at_ns, f.id), reverse=True)
+        if wanted.before is not None:
+            rows = [f for f in rows if (f.at_ns, f.id) < wanted.before]
+        return rows[: wanted.limit]
 
     def add_session(self, session_id: str, *, at: int = 0, **fields: object) -> Summary:
         """A session received `at` seconds after START_NS, ended and completed unless told otherwise."""
@@ -218,6 +250,46 @@ class OpenDoor:
         return self.answer
 
 
+class Slate:
+    """A notebook whose facts hold on the shelf at once, unless it is told to be `slow`; raises what it was told to."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self.noted: list[Fact] = []
+        self.slow = False
+        self.fault: Exception | None = None
+
+    async def note(self, facts: Sequence[Fact]) -> int:
+        if self.fault is not None:
+            raise self.fault
+        self.noted += facts
+        return len(self.noted)
+
+    async def settled(self, seq: int, timeout_s: float) -> bool:
+        assert timeout_s > 0
+        if not self.slow:
+            self._shelf.given = [fact for fact in self.noted[:seq] if isinstance(fact, Verdict)]
+        return not self.slow
+
+
+class Lessons:
+    """A KnowledgeSource over lists."""
+
+    def __init__(self) -> None:
+        self.published: list[Lesson] = []
+        self.gathered: list[Draft] = []
+
+    def lessons(self, project: str) -> list[Lesson]:
+        return [each for each in self.published if project in {"", each.project}]
+
+    def drafts(self, project: str) -> list[Draft]:
+        return [each for each in self.gathered if project in {"", each.project}]
+
+    def pins(self, sessions: Sequence[tuple[str, str]]) -> list[SessionPin]:
+        del sessions
+        return []
+
+
 class Pulse:
     """A flow that is as ready, and counts, as the test says."""
 
@@ -239,7 +311,10 @@ class House:
         self.address = ""
         self.door = OpenDoor()
         self.shelf = Shelf()
+        self.slate = Slate(self.shelf)
         self.pulse = Pulse()
+        self.base = Lessons()
+        self.declared: dict[str, Contract] = {}
         self.app = create_app(
             self.door,
             sessions=self.shelf,
@@ -248,6 +323,8 @@ class House:
             points=self.shelf,
             unpriced=UnpricedCalls(self.shelf, lambda: PRICES),
             readiness=ReadinessCheck(self.shelf, lambda: START_NS),
+            reviewing=Reviewing(self.shelf, self.slate, PrecisionSettings(verdicts=4), lambda: START_NS),
+            contracts=Contracts(self.base, self.slate, lambda: START_NS, self.declared),
             health=self.pulse,
             settings=settings or ServerSettings(),
         )

@@ -26,7 +26,7 @@ STEP = [
     "step_id", "trace_id", "parent_id", "number", "kind", "name", "agent", "model", "tool", "status", "error_type",
     "started_at", "duration_ms", "input_tokens", "output_tokens", "cost_usd", "flags",
 ]  # fmt: skip
-FLAG = ["id", "kind", "step_id", "trace_id", "step", "severity", "state", "summary", "evidence"]
+FLAG = ["id", "kind", "step_id", "trace_id", "step", "severity", "state", "summary", "evidence", "verdict"]
 
 
 def test_a_session_is_answered_with_the_fields_of_the_contract() -> None:
@@ -307,6 +307,10 @@ def test_the_description_names_every_field_that_is_answered() -> None:
     references = [part.split('"')[0] for part in json.dumps(described).split("#/components/schemas/")[1:]]
     assert set(references) <= set(schemas)
     assert set(described["paths"]) == {
+        "/api/flags",
+        "/api/flags/{flag_id}",
+        "/api/flags/{flag_id}/verdict",
+        "/api/precision",
         "/api/readiness",
         "/api/received-metrics",
         "/api/received-metrics/{name}",

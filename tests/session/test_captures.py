@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from captured import Capture, captures, folded, parcels, reported, runs
 from folding import Fold
@@ -23,6 +24,7 @@ from what_each_tells import (
     truth,
 )
 
+from watchpost.ingest.read import Reader
 from watchpost.model.telemetry import Parcel
 
 CAPTURES = captures()
@@ -100,13 +102,77 @@ def test_a_recording_received_backwards_gives_the_same_sessions(capture: Capture
 
 
 HANDOFFS = [one for one in CAPTURES if one.scenario in {"handoff", "agent_as_tool"}]
-NO_SPAN_OF_IT = (
-    "smolagents__openinference/handoff",  # the agent that takes over is an agent span within the first one's step
-    "openai-agents__otel-genai/handoff",  # one agent span ends, another begins
-)
+NOTHING_TELLS_OF_IT = ("openai-agents__otel-genai/handoff",)
+"""One agent span ends and another begins, as the members of a crew or the stages of a pipeline do."""
 
 
 @pytest.mark.parametrize("capture", HANDOFFS, ids=named)
 def test_a_handoff_is_a_step_of_its_own_and_no_tool_call(capture: Capture) -> None:
     kinds = {step.kind for session in folded(capture).sessions for step in session.steps}
-    assert ("handoff" in kinds) == (capture.capture not in NO_SPAN_OF_IT)
+    assert ("handoff" in kinds) == (capture.capture not in NOTHING_TELLS_OF_IT)
+
+
+@pytest.mark.parametrize("capture", [one for one in CAPTURES if one not in HANDOFFS], ids=named)
+def test_a_run_of_one_agent_hands_nothing_over(capture: Capture) -> None:
+    assert all(step.kind != "handoff" for session in folded(capture).sessions for step in session.steps)
+
+
+@pytest.mark.parametrize("capture", HANDOFFS, ids=named)
+def test_a_handoff_that_was_asked_for_is_no_call_unseen(capture: Capture) -> None:
+    assert sum(session.totals().unseen_tool_calls for session in runs(folded(capture))) == 0
+
+
+@pytest.mark.parametrize("capture", CAPTURES, ids=named)
+def test_the_arguments_of_a_call_are_the_bare_ones_whoever_reports_it(capture: Capture) -> None:
+    beside = {"input_str", "tags", "metadata", "kwargs", "args", "callbacks"}
+    for session in folded(capture).sessions:
+        for step in session.steps:
+            if step.kind == "tool" and step.arguments.startswith("{"):
+                assert not beside & msgspec.json.decode(step.arguments, type=dict[str, object]).keys()
+
+
+USAGE = ("token", "usage")
+"""What the keys of all attributes that hold token counts have in them."""
+
+
+def without_tokens(sent: list[Parcel], calls: int) -> Iterator[Parcel]:
+    """The same parcels, without the tokens of the first model calls that went well."""
+    for parcel in sent:
+        spans = []
+        for span in parcel.spans:
+            reading = Reader(parcel, 1, 1).read(span)
+            if calls > 0 and (reading.kind, reading.status) == ("llm", "ok"):
+                calls -= 1
+                kept = {
+                    key: value for key, value in span.attributes.items() if not any(u in key.lower() for u in USAGE)
+                }
+                spans.append(msgspec.structs.replace(span, attributes=kept))
+            else:
+                spans.append(span)
+        yield msgspec.structs.replace(parcel, spans=tuple(spans))
+
+
+def has_a_total_of_calls_beneath(capture: Capture) -> bool:
+    """Whether a span reports the total of the model calls beneath it, and of no other run and no other agent."""
+    traces = [trace for session in folded(capture).sessions for trace in session.traces.values()]
+    return capture.scenario not in {"multiturn", "handoff", "agent_as_tool"} and any(
+        node.kind == "llm" for trace in traces for span_id in trace.usage for node in trace.beneath(span_id)
+    )
+
+
+TOTALLED = [one for one in CAPTURES if has_a_total_of_calls_beneath(one)]
+
+
+@pytest.mark.parametrize("calls", [1, 1000])
+@pytest.mark.parametrize("capture", TOTALLED, ids=named)
+def test_where_calls_tell_no_tokens_the_total_of_their_agent_is_shown_as_an_estimate(
+    capture: Capture, calls: int
+) -> None:
+    fold = Fold()
+    for parcel in without_tokens(parcels(capture), calls):
+        fold.receive_parcel(parcel)
+    happened = truth(capture)
+    assert reported(fold, "input_tokens") == happened["input_tokens"]
+    assert reported(fold, "output_tokens") == happened["output_tokens"]
+    assert any(session.totals().estimated for session in runs(fold))
+    assert not any(session.totals().estimated for session in runs(folded(capture)) if session.totals().llm_calls)

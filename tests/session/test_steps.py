@@ -85,6 +85,7 @@ def test_an_agent_beneath_an_agent_beneath_a_tool_makes_no_handoff_of_calls_furt
 
 
 SESSIONS: list[Attributes] = [{}, {}, {"session.id": "a"}, {"session.id": "b"}]
+USAGE: list[Attributes] = [{}, {"gen_ai.usage.input_tokens": 5}, {"gen_ai.usage.input_tokens": 30}]
 KINDS = st.sampled_from(["llm", "tool", "agent", "chain", "evaluation"])
 
 
@@ -99,7 +100,9 @@ def knots(draw: st.DrawFn) -> tuple[list[Span], list[int]]:
             draw(st.none() | st.integers(1, size + 1)),
             ended=draw(st.booleans()),
             failed=draw(st.booleans()),
-            also=draw(st.sampled_from(SESSIONS)) | {"gen_ai.tool.name": draw(st.sampled_from(["get", "put"]))},
+            also=draw(st.sampled_from(SESSIONS))
+            | draw(st.sampled_from(USAGE))
+            | {"gen_ai.tool.name": draw(st.sampled_from(["get", "put"]))},
         )
         for number in range(1, size + 1)
     ]

@@ -80,6 +80,64 @@ def test_the_total_of_an_agent_is_not_added_to_its_calls() -> None:
     assert (totals.input_tokens, totals.estimated) == (30, False)
 
 
+SILENT: Attributes = {"gen_ai.request.model": "m"}
+
+
+def counted(*spans: Span) -> tuple[int | None, int | None, bool]:
+    totals = fold_of(*spans).only.totals()
+    return totals.input_tokens, totals.output_tokens, totals.estimated
+
+
+def total(number: int, input_: int, output: int, parent: int | None = None) -> Span:
+    usage: Attributes = {"gen_ai.usage.input_tokens": input_, "gen_ai.usage.output_tokens": output}
+    return span(number, "agent", parent, end_s=90, also=usage)
+
+
+def call(number: int, input_: int, output: int, parent: int) -> Span:
+    usage: Attributes = {"gen_ai.usage.input_tokens": input_, "gen_ai.usage.output_tokens": output}
+    return span(number, "llm", parent, also=usage)
+
+
+def test_what_a_call_does_not_tell_is_made_up_from_the_total_of_the_agent_above_it() -> None:
+    assert counted(total(1, 300, 50), call(2, 120, 20, 1), span(3, "llm", 1)) == (300, 50, True)
+    assert counted(total(1, 300, 50), span(2, "llm", 1), span(3, "llm", 1)) == (300, 50, True)
+
+
+def test_a_total_above_what_every_call_told_is_of_other_runs_too_and_adds_nothing() -> None:
+    assert counted(total(1, 900, 150), call(2, 120, 20, 1), call(3, 180, 30, 1)) == (300, 50, False)
+
+
+def test_a_total_no_greater_than_what_calls_told_adds_nothing() -> None:
+    assert counted(total(1, 120, 20), call(2, 120, 20, 1), span(3, "llm", 1)) == (120, 20, False)
+    assert counted(total(1, 0, 0), span(2, "llm", 1)) == (None, None, False)
+
+
+def test_the_total_of_an_agent_with_no_silent_call_beneath_it_adds_nothing() -> None:
+    quiet = (span(4, "agent"), span(5, "llm", 4))
+    assert counted(total(1, 900, 150), call(2, 120, 20, 1), *quiet) == (120, 20, False)
+
+
+def test_a_call_that_failed_or_still_runs_is_not_taken_to_have_kept_its_tokens_back() -> None:
+    failed, running = span(3, "llm", 1, failed=True), span(4, "llm", 1, ended=False)
+    assert counted(total(1, 900, 150), call(2, 120, 20, 1), failed, running) == (120, 20, False)
+
+
+def test_of_agents_beneath_agents_the_least_that_was_used_is_shown() -> None:
+    inner = (total(3, 200, 30, 1), span(4, "llm", 3))
+    assert counted(total(1, 300, 50), span(2, "llm", 1), *inner) == (300, 50, True)
+    assert counted(total(1, 100, 10), span(2, "llm", 1), *inner) == (200, 30, True)
+    assert counted(total(1, 100, 10), call(2, 90, 9, 1), *inner) == (290, 39, True)
+
+
+def test_a_call_told_by_its_twin_needs_no_estimate() -> None:
+    elsewhere = (span(6, "agent"), span(7, "llm", 6))
+    fold = fold_of(total(1, 900, 150), span(2, "llm", 1, end_s=4, gen_ai__response__id="resp-1"), *elsewhere)
+    usage: Attributes = {"gen_ai.usage.input_tokens": 120, "gen_ai.response.id": "resp-1"}
+    fold.receive_parcel(Parcel(PROJECT, {}, "client", (span(3, "llm", 1, start_s=2, also=usage),)))
+    totals = fold.only.totals()
+    assert (totals.llm_calls, totals.input_tokens, totals.estimated) == (2, 120, False)
+
+
 def test_a_run_that_a_guardrail_stopped_called_no_model() -> None:
     tripped = span(2, "guardrail", 1, failed=True, error__type="InputGuardrailTripwireTriggered")
     assert fold_of(span(1, "agent", end_s=9), tripped).only.totals().llm_calls == 0

@@ -6,24 +6,49 @@ from collections.abc import Sequence
 
 import msgspec
 
+from watchpost.detect.context_drift import ContextDriftSettings
+from watchpost.detect.known import KnowledgeBase
 from watchpost.ingest.price import Pricing
+from watchpost.model.fact import Verdict
 from watchpost.model.flag import Flag
 from watchpost.model.telemetry import Delivery, Parcel
+from watchpost.query.flags import VerdictCount
 from watchpost.rules.flag_rules import FlagRules
+from watchpost.rules.precision import PrecisionSettings
+from watchpost.runtime.checkpoints import Checkpoints
+from watchpost.runtime.judge import Judge
 from watchpost.runtime.react import Reactor
+from watchpost.runtime.reviews import Reviews
 from watchpost.session.session import Quiet
 from watchpost.session.sessions import Sessions
+from watchpost.store.contracts import SessionPin
 from watchpost.store.engines.clickhouse import ClickHouse
 
 RECEIVED_NS = 1_795_000_000 * 10**9
 HOUR_NS = 3600 * 10**9
 
 
-class NoFlags:
-    """No flag was ever raised."""
+class NothingSaid:
+    """No flag was ever raised, nothing pinned, and nothing said."""
+
+    def flags_by_id(self, ids: Sequence[str]) -> list[Flag]:
+        del ids
+        return []
+
+    def verdicts(self, flag_ids: Sequence[str]) -> list[Verdict]:
+        del flag_ids
+        return []
+
+    def verdict_counts(self, project: str) -> list[VerdictCount]:
+        del project
+        return []
 
     def flags_of_traces(self, traces: Sequence[tuple[str, bytes]]) -> list[Flag]:
         del traces
+        return []
+
+    def pins(self, sessions: Sequence[tuple[str, str]]) -> list[SessionPin]:
+        del sessions
         return []
 
 
@@ -33,13 +58,15 @@ def store_recorded(telemetry: ClickHouse, number: int, project: str, sent: Seque
         (seq, Delivery(RECEIVED_NS + seq, (msgspec.structs.replace(parcel, project=project),)))
         for seq, parcel in enumerate(sent, 1)
     ]
+    reviews = Reviews(PrecisionSettings(), NothingSaid())
     reactor = Reactor(
         Sessions(Quiet()),
         pricing=Pricing(),
-        detectors=(),
+        judge=Judge((), KnowledgeBase({}), NothingSaid(), reviews.are_dismissed),
+        checkpoints=Checkpoints(ContextDriftSettings()),
         rules=FlagRules(()),
+        reviews=reviews,
         source=telemetry,
-        flags=NoFlags(),
         seq=0,
     )
     telemetry.write(reactor.react(number, deliveries, RECEIVED_NS + 10**9).telemetry)

@@ -166,7 +166,7 @@ def test_a_store_of_a_newer_program_is_refused_and_left_alone(state: SqlState, u
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StoreNewerError, match=r"9999.*watchpost 0\.1\.0.*0001"):
+    with pytest.raises(StoreNewerError, match=r"9999.*watchpost 0\.1\.0.*up to [0-9]{4}"):
         SqlState.open(url, "0.1.0")
     with engine.begin() as connection:
         assert connection.execute(sa.text("SELECT batch FROM cursor")).scalar() == 4

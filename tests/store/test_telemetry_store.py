@@ -14,8 +14,10 @@ from watchpost.model.session import Summary, Totals, session_key
 from watchpost.model.step import Reading, Tokens
 from watchpost.model.telemetry import LogLine
 from watchpost.query.sessions import SessionFilter
+from watchpost.session.node import node_of
 from watchpost.store.contracts import LedgerRow, LedgerStep, Member, StoredLog, TelemetryBatch
 from watchpost.store.engines.clickhouse import ClickHouse
+from watchpost_core.mentions import mentions
 
 ENDED = 1 << 63
 EVERYTHING = ENDED - 1
@@ -120,6 +122,7 @@ def test_a_span_comes_back_as_it_was_written(telemetry: ClickHouse, project: str
         output="out",
         rest='{"a": [1, null]}',
         refs="input=input.value",
+        mentioned=mentions("R-48213", "order 4711"),
     )
     telemetry.write(TelemetryBatch(number, readings=[written]))
     assert telemetry.reading(project, written.trace_id, written.span_id) == written
@@ -141,12 +144,29 @@ def test_zero_tokens_and_unreported_tokens_stay_apart(telemetry: ClickHouse, pro
     assert found == {zero.span_id: (Tokens(0, 0, 0, 0, 0), 0), none.span_id: (Tokens(), None)}
 
 
-def test_readings_for_the_fold_carry_texts_of_tool_calls_only(telemetry: ClickHouse, project: str, number: int) -> None:
-    tool = a_reading(project, b"f" * 16, b"tool....", input="args", output="result", rest='{"x":1}')
-    llm = a_reading(project, b"f" * 16, b"llm.....", kind="llm", input="prompt", output="answer")
-    telemetry.write(TelemetryBatch(number, readings=[tool, llm]))
-    found = {r.kind: (r.input, r.output, r.rest) for r in telemetry.readings([(project, b"f" * 16)], EVERYTHING)}
-    assert found == {"tool": ("args", "result", "{}"), "llm": ("", "", "{}")}
+def test_readings_for_the_fold_carry_the_texts_it_keeps(telemetry: ClickHouse, project: str, number: int) -> None:
+    long = "ü" * 40_000
+    written = {
+        "tool": a_reading(project, b"f" * 16, b"tool....", input="args", output=long, rest='{"x":1}'),
+        "handoff": a_reading(project, b"f" * 16, b"handoff.", kind="handoff", input="args", output="result"),
+        "llm": a_reading(
+            project, b"f" * 16, b"llm.....", kind="llm", input=long, output=long, mentioned=mentions("R-48213")
+        ),
+        "human": a_reading(project, b"f" * 16, b"human...", kind="human", input="where is R-1?"),
+        "agent": a_reading(project, b"f" * 16, b"agent...", kind="agent", input="task", output="answer"),
+    }
+    telemetry.write(TelemetryBatch(number, readings=list(written.values())))
+    found = {r.kind: r for r in telemetry.readings([(project, b"f" * 16)], EVERYTHING)}
+    assert {kind: (r.input, r.output, r.rest) for kind, r in found.items()} == {
+        "tool": ("args", long, "{}"),
+        "handoff": ("args", "result", "{}"),
+        "llm": ("ü", "ü" * 32_768, "{}"),
+        "human": ("where is R-1?", "", "{}"),
+        "agent": ("", "", "{}"),
+    }
+    for kind, reading in written.items():
+        assert found[kind].mentioned == reading.mentioned
+        assert node_of(found[kind], b"f" * 16).step == node_of(reading, b"f" * 16).step
 
 
 def test_readings_of_other_projects_and_traces_are_left_out(telemetry: ClickHouse, project: str, number: int) -> None:

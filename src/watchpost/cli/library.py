@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Protocol
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from watchpost.cli.exits import CommandError, Exit
-from watchpost.cli.remote import connect
+from watchpost.cli.remote import connect, get
 from watchpost.query.sessions import SessionFilter
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings
-from watchpost.runtime.wiring import assemble, open_stores
+from watchpost.runtime.wiring import Watchpost, assemble, open_stores
 from watchpost.server.answers import SessionAnswer, SessionsAnswer, StepsAnswer
 from watchpost.server.archive import Archive, read_cursor
 from watchpost.server.problem import MovedError, NotFoundError
@@ -23,8 +23,6 @@ from watchpost.store.folder import FolderHeldError
 
 PAGE = 200
 TIMEOUT_S = 30.0
-
-_Answer = TypeVar("_Answer", SessionAnswer, SessionsAnswer, StepsAnswer)
 
 
 class Library(Protocol):
@@ -55,9 +53,20 @@ def every_session(library: Library, wanted: SessionFilter) -> Iterator[SessionAn
 @contextmanager
 def open_library(settings: Settings, server: str) -> Iterator[Library]:
     """The sessions of a server, or of a data folder, whoever holds it."""
+    with open_watchpost(settings, server) as found:
+        if isinstance(found, httpx.Client):
+            yield _Remote(found)
+        else:
+            stores = found.stores
+            yield _Local(Archive(stores.telemetry, stores.state, stores.telemetry, stores.state))
+
+
+@contextmanager
+def open_watchpost(settings: Settings, server: str) -> Iterator[Watchpost | httpx.Client]:
+    """A Watchpost on a data folder, caught up with its log, or a client of the server that is given or that holds the folder."""
     if server:
         with connect(server, TIMEOUT_S) as client:
-            yield _Remote(client)
+            yield client
         return
     if not (settings.data / "lock").exists():
         raise CommandError(f"{settings.data} is no data folder of Watchpost", Exit.USAGE)
@@ -66,14 +75,14 @@ def open_library(settings: Settings, server: str) -> Iterator[Library]:
             watchpost = assemble(settings, stores, patient=False)
             try:
                 watchpost.flow.catch_up(now_ns())
-                yield _Local(Archive(stores.telemetry, stores.state, stores.telemetry))
+                yield watchpost
             finally:
                 watchpost.flow.close()
     except FolderHeldError as error:
         if not error.holder.address:
             raise
         with connect(error.holder.address, TIMEOUT_S) as client:
-            yield _Remote(client)
+            yield client
 
 
 class _Local:
@@ -102,33 +111,11 @@ class _Remote:
     def page(self, wanted: SessionFilter, cursor: str) -> SessionsAnswer:
         fields = msgspec.structs.asdict(wanted)
         query = {name: value for name, value in fields.items() if isinstance(value, str) and value}
-        return self._get("/api/sessions", {**query, "cursor": cursor, "limit": str(PAGE)}, SessionsAnswer)
+        return get(self._client, "/api/sessions", {**query, "cursor": cursor, "limit": str(PAGE)}, SessionsAnswer)
 
     def session(self, key: str) -> SessionAnswer:
-        return self._get(f"/api/sessions/{quote(key, safe='')}", {}, SessionAnswer)
+        return get(self._client, f"/api/sessions/{quote(key, safe='')}", {}, SessionAnswer)
 
     def steps(self, key: str, after: int) -> StepsAnswer:
         query = {"after": str(after), "limit": str(PAGE)}
-        return self._get(f"/api/sessions/{quote(key, safe='')}/steps", query, StepsAnswer)
-
-    def _get(self, path: str, query: dict[str, str], kind: type[_Answer]) -> _Answer:
-        try:
-            response = self._client.get(path, params=query)
-        except httpx.HTTPError as error:
-            raise CommandError(f"{self._client.base_url} does not answer: {error}") from error
-        if response.status_code == httpx.codes.NOT_FOUND:
-            raise CommandError(_detail(response), Exit.NOT_FOUND)
-        if response.status_code != httpx.codes.OK:
-            raise CommandError(f"{self._client.base_url} answered {response.status_code}: {_detail(response)}")
-        try:
-            return msgspec.json.decode(response.content, type=kind)
-        except msgspec.DecodeError as error:
-            raise CommandError(f"{self._client.base_url} does not answer as this Watchpost does: {error}") from error
-
-
-def _detail(response: httpx.Response) -> str:
-    try:
-        problem: object = response.json()
-    except ValueError:
-        problem = None
-    return str(problem.get("detail", "")) if isinstance(problem, dict) else response.reason_phrase
+        return get(self._client, f"/api/sessions/{quote(key, safe='')}/steps", query, StepsAnswer)

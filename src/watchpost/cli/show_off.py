@@ -12,30 +12,35 @@ from typing import Annotated
 import typer
 
 from watchpost.cli.demo.agents import run_agents
+from watchpost.cli.demo.incidents import incidents
 from watchpost.cli.demo.receiver import NoticeReceiver
 from watchpost.runtime.settings import read_settings
 from watchpost.server import serving
 
 NOTICE_WAIT_S = 30.0
 
-LOOPING_TOOL = "get_order"
-"""What the refund agent calls again and again; a replayed recording loops too, and is told of as well."""
+QUIET_S = 1.0
+"""A recorded session counts as over after this, so that what it teaches is known when it is needed."""
+
+BUDGETS = [{"workflow": "research*", "tokens": 80_000}]
 
 
 def demo(
     port: Annotated[int, typer.Option(help="Where to serve; a free port if this one is taken.")] = 8484,
 ) -> None:
-    """Start on an empty data folder, replay recorded agents and run one that loops, show the notice it causes, stay up."""
+    """Start on an empty data folder, replay recorded agents and four that go wrong, show who is told what, stay up."""
     with tempfile.TemporaryDirectory(prefix="watchpost-demo-") as data, NoticeReceiver() as receiver:
         settings = read_settings(
             data=Path(data),
             port=port if _is_free(port) else 0,
             grpc_port=0,
+            session={"quiet_seconds": QUIET_S},
+            budget={"limits": BUDGETS},
             webhooks={"demo": {"url": receiver.url, "secrets": [receiver.secret], "allow_private": True}},
             rules=[
                 {
                     "name": "agent-anomaly",
-                    "severity": "high",
+                    "severity": "warning",
                     "channels": ["demo"],
                     "owner": "on-call engineer",
                     "runbook": "docs/detectors.md",
@@ -53,14 +58,14 @@ def _start(address: str, receiver: NoticeReceiver) -> None:
 def _play(address: str, receiver: NoticeReceiver) -> None:
     _say(f"Watchpost listens at {address}")
     run_agents(address, _say)
-    notice = receiver.wait(NOTICE_WAIT_S)
-    while notice is not None and notice["tool"] != LOOPING_TOOL:
-        notice = receiver.wait(NOTICE_WAIT_S)
-    if notice is None:
-        _say(f"no notice arrived within {NOTICE_WAIT_S:.0f} s")
-    else:
-        _say(f"notice received, signature verified: {notice['summary']}")
-        _say(f"  severity {notice['severity']}, owner {notice['owner']}, runbook {notice['runbook']}")
+    missing = {incident.flag for incident in incidents()}
+    while missing and (notice := receiver.wait(NOTICE_WAIT_S)) is not None:
+        if notice["metric"] in missing:
+            missing.discard(str(notice["metric"]))
+            _say(f"notice received, signature verified: {notice['metric']}: {notice['summary']}")
+            _say(f"  severity {notice['severity']}, owner {notice['owner']}, runbook {notice['runbook']}")
+    for flag in sorted(missing):
+        _say(f"no notice of {flag} arrived within {NOTICE_WAIT_S:.0f} s")
     _say(f"\nopen {address} - Ctrl-C stops the demo")
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from watchpost.detect.alike import SHOWN_CALLS, SHOWN_ENTITIES, TEXT_LIMIT, AlikeCalls, Call, Cluster, digest_of, shown
 from watchpost.model.flag import Finding, Severity
-from watchpost.model.step import Step
+from watchpost.model.step import Step, StepKind
 from watchpost_core.similarity import canonical
 
 KIND = "LOOP_DETECTED"
@@ -88,9 +88,10 @@ class LoopDetector:
     amount with each step, and by at most `TEXT_BUDGET` characters of arguments in a session.
     """
 
+    kinds: frozenset[StepKind] = frozenset({"tool", "human"})
+
     def __init__(self, settings: LoopSettings) -> None:
         self._settings = settings
-        self._seen = 0
         self._calls: list[_Entry] = []
         self._order: list[_Entry] = []
         """The calls that a cycle may be made of: all but those of polling tools."""
@@ -101,10 +102,8 @@ class LoopDetector:
         self._grouped = AlikeCalls(settings.alike)
         self._answers: dict[tuple[Cluster, str | bytes], _Answer] = {}
 
-    def see(self, step: Step) -> Sequence[Finding]:
+    def see(self, place: int, step: Step) -> Sequence[Finding]:
         """Take the next step in order and say which loop it completes."""
-        place = self._seen
-        self._seen = place + 1
         if step.kind == "tool":
             found = self._called(step, place)
             return [*found, *self._beyond_calls(step)] if self._settings.calls_per_turn else found
@@ -121,7 +120,6 @@ class LoopDetector:
             self._turns.pop()
         while self._calls and self._calls[-1].place >= steps:
             self._take_back(self._calls.pop())
-        self._seen = min(self._seen, steps)
 
     def _called(self, step: Step, place: int) -> Sequence[Finding]:
         """Count a tool call, and keep how to take it back."""
@@ -190,7 +188,7 @@ class LoopDetector:
         for each in groups:
             if not each.flagged:
                 each.flagged = True
-                self._marks.append((self._seen - 1, each))
+                self._marks.append((self._calls[-1].place, each))
 
     def _alternating(self, cluster: Cluster) -> Cluster | None:
         """What has taken turns with this call for the rounds that make a cycle, if its own loop is not yet reported."""

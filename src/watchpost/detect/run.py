@@ -3,53 +3,118 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 
-from watchpost.detect.detector import Detector
+from watchpost.detect.detector import Detector, Make, Refutation, Surroundings
 from watchpost.model.flag import Finding
 from watchpost.model.step import Step
-
-DetectorFactory = Callable[[], Detector]
 
 
 class DetectorRun:
     """Detectors and what they found in the ordered steps of one session.
 
-    After any sequence of updates the findings are those of one pass of new detectors over the latest steps. An update
-    costs the steps it changes and adds, not those it leaves: appending to a session is linear.
+    After any sequence of updates the findings are those of one pass of new detectors over the latest steps in the latest
+    surroundings. An update costs the steps it changes and adds, not those it leaves: appending to a session is linear. When
+    the workflow changes, the detectors that look at it see all steps again.
     """
 
-    def __init__(self, factories: Sequence[DetectorFactory]) -> None:
-        self._detectors = [make() for make in factories]
-        self._seen = 0
+    def __init__(self, makes: Sequence[Make], surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._steady = _Panel([make for make in makes if not make.by_workflow], surroundings)
+        self._by_workflow = _Panel([make for make in makes if make.by_workflow], surroundings)
         self._findings: list[tuple[int, Finding]] = []
+        self._is_mixed = False
+        """Whether some of them are of detectors that look at the workflow."""
 
     @property
     def findings(self) -> Sequence[tuple[int, Finding]]:
-        """Each finding with the position of its step, from 0, in step order and then in the order of the factories."""
+        """Each finding with the position of its step, from 0, in step order."""
         return self._findings
 
-    def update(self, steps: Sequence[Step], unchanged: int) -> int:
+    @property
+    def surroundings(self) -> Surroundings:
+        """Those of the last update."""
+        return self._surroundings
+
+    def update(self, steps: Sequence[Step], unchanged: int, surroundings: Surroundings) -> int:
         """Take `steps` as all of the session's steps, of which the first `unchanged` are those of the last update.
 
         Says how many of the findings, from the first, are as they were. Raises ValueError where `unchanged` is more than
         the steps there are or were.
         """
-        if not 0 <= unchanged <= min(len(steps), self._seen):
-            raise ValueError(f"unchanged is {unchanged}, with {self._seen} steps before and {len(steps)} now")
-        if unchanged < self._seen:
-            self._rewind(unchanged)
-        kept = len(self._findings)
-        for position in range(unchanged, len(steps)):
-            step = steps[position]
-            for detector in self._detectors:
-                for finding in detector.see(step):
-                    self._findings.append((position, finding))
-        self._seen = len(steps)
+        if not 0 <= unchanged <= min(len(steps), self._steady.seen):
+            raise ValueError(f"unchanged is {unchanged}, with {self._steady.seen} steps before and {len(steps)} now")
+        again = unchanged
+        if surroundings.workflow != self._surroundings.workflow:
+            self._surroundings = surroundings
+            if self._by_workflow.makes:
+                self._by_workflow = _Panel(self._by_workflow.makes, surroundings)
+                again = 0
+        kept = self._steady.update(steps, unchanged)
+        self._by_workflow.update(steps, again)
+        was_mixed, self._is_mixed = self._is_mixed, bool(self._by_workflow.findings)
+        if not was_mixed and not self._is_mixed:
+            self._findings[kept:] = self._steady.findings[kept:]
+            return kept
+        merged = sorted((*self._steady.findings, *self._by_workflow.findings), key=itemgetter(0))
+        same, kept = min(len(merged), bisect_left(self._findings, unchanged, key=itemgetter(0))), 0
+        while kept < same and merged[kept] == self._findings[kept]:
+            kept += 1
+        self._findings[kept:] = merged[kept:]
         return kept
 
-    def _rewind(self, steps: int) -> None:
+
+class _Panel:
+    """Some detectors in step with each other."""
+
+    def __init__(self, makes: Sequence[Make], surroundings: Surroundings) -> None:
+        self.makes = makes
+        self.seen = 0
+        self.findings: list[tuple[int, Finding]] = []
+        """Those that stand, in step order."""
+        self._refuted: list[tuple[int, int, tuple[int, Finding]]] = []
+        """Each finding that was refuted, behind the place of the step that did it and where among the findings it stood, in the order of those steps."""
+        self._detectors = [make.detector(surroundings) for make in makes]
+        self._shown: dict[str, list[Detector]] = {}
         for detector in self._detectors:
-            detector.rewind(steps)
-        del self._findings[bisect_left(self._findings, steps, key=itemgetter(0)) :]
+            for kind in detector.kinds:
+                self._shown.setdefault(kind, []).append(detector)
+
+    def update(self, steps: Sequence[Step], unchanged: int) -> int:
+        """Take the steps in, and say how many of the findings, from the first, are as they were."""
+        kept = len(self.findings)
+        if unchanged < self.seen:
+            for detector in self._detectors:
+                detector.rewind(unchanged)
+            kept = self._take_back(unchanged)
+        if self._detectors:
+            for place in range(unchanged, len(steps)):
+                step = steps[place]
+                for detector in self._shown.get(step.kind, ()):
+                    for finding in detector.see(place, step):
+                        if isinstance(finding, Finding):
+                            self.findings.append((place, finding))
+                        else:
+                            kept = min(kept, self._refute(place, finding))
+        self.seen = len(steps)
+        return kept
+
+    def _take_back(self, unchanged: int) -> int:
+        """Take back what was found and refuted at the step at `unchanged` and beyond."""
+        kept = bisect_left(self.findings, unchanged, key=itemgetter(0))
+        del self.findings[kept:]
+        while self._refuted and self._refuted[-1][0] >= unchanged:
+            _, at, found = self._refuted.pop()
+            if found[0] < unchanged:
+                self.findings.insert(at, found)
+                kept = min(kept, at)
+        return kept
+
+    def _refute(self, place: int, refutation: Refutation) -> int:
+        """Let a finding stand no more; says which it was."""
+        found = (refutation.place, refutation.finding)
+        at = self.findings.index(found, bisect_left(self.findings, refutation.place, key=itemgetter(0)))
+        del self.findings[at]
+        self._refuted.append((place, at, found))
+        return at

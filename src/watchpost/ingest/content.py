@@ -31,7 +31,9 @@ REDACTED = frozenset({"__REDACTED__", "[REDACTED]", "<REDACTED>", "REDACTED", "*
 _FAULTS = (ValueError, SyntaxError, MemoryError, RecursionError)
 _ASKS = ("tool_call", "toolCall", "toolUse", "tool_use", "function_call", "functionCall", '"function"')
 _RESPONSE_ID = re.compile(r'"id"\s*:\s*"((?:chatcmpl-|resp_|msg_|gen-)[\w-]{4,200})"')
-_ENVELOPES = ('"tool_call_id"', '"toolResult"', '"isError"', '"is_error"', '"ToolMessage"')
+_ENVELOPES = ('"tool_call_id"', '"toolResult"', '"isError"', '"is_error"', '"ToolMessage"', '"kwargs"')
+_WRAPPERS = ('"kwargs"', '"input_str"')
+_BESIDE_INPUT = frozenset({"inputs", "kwargs"})
 
 
 def structure(text: str) -> object:
@@ -61,18 +63,32 @@ def arguments(text: str) -> str:
     """The arguments of a tool call as one JSON text, or as sent where they are no structure; nothing where they were redacted."""
     if text[:1] not in {"{", "[", '"', "("}:
         return "" if text.strip() in REDACTED else text
-    if text[:2] in {'{"', "{}"} and '"kwargs"' not in text:
+    if text[:2] in {'{"', "{}"} and not any(mark in text for mark in _WRAPPERS):
         return text
     found = structure(text)
+    if isinstance(found, str):
+        return "" if found.strip() in REDACTED else found
+    bare = _bare(found)
+    if bare is not found:
+        return _text(bare) if not isinstance(bare, str) else bare if bare.strip() not in REDACTED else ""
+    return text if _json(text) is not text and text[:1] != '"' else _text(found)
+
+
+def _bare(found: object) -> object:
+    """The very arguments, out of what a framework passes beside them: both kinds of a Python call's, or those of LangChain's callback."""
     match found:
-        case str():
-            return "" if found.strip() in REDACTED else found
         case {"args": [] | (), "kwargs": dict() as named}:
-            return _text(named)
+            return named
         case {"args": [*listed], "kwargs": dict() as named} if listed:
-            return _text([*listed, named] if named else listed)
+            return [*listed, named] if named else listed
+        case {"kwargs": dict() as named, **rest} if not rest:
+            return named
+        case {"input_str": str() as said, "tags": None | list(), "metadata": None | dict(), **rest} if (
+            rest.keys() <= _BESIDE_INPUT
+        ):
+            return rest.get("inputs") or structure(said)
         case _:
-            return text if _json(text) is not text and text[:1] != '"' else _text(found)
+            return found
 
 
 def result(text: str) -> tuple[str, bool]:
@@ -85,10 +101,21 @@ def result(text: str) -> tuple[str, bool]:
     if not enveloped and text[:2] in {'{"', "{}", "[]"}:
         return text, False
     found = structure(text)
-    inner, failed = _opened(found, 0) if enveloped or isinstance(found, list) else (found, False)
+    inner, failed = _opened(_returned(found), 0) if enveloped or isinstance(found, list) else (found, False)
     if inner is found and (text[:1] != '"' and _json(text) is not text):
         return text, failed
     return (inner if isinstance(inner, str) else _text(inner)), failed
+
+
+def _returned(found: object) -> object:
+    """What came of a call by the parameters of LangChain's callback; alone it is told from a result of that form by its own envelope."""
+    match found:
+        case {"output": output, "kwargs": dict(), **rest} if not rest:
+            return output
+        case {"output": dict() as output, **rest} if not rest and _opened(output, 0)[0] is not output:
+            return output
+        case _:
+            return found
 
 
 def _opened(found: object, depth: int) -> tuple[object, bool]:
@@ -99,6 +126,8 @@ def _opened(found: object, depth: int) -> tuple[object, bool]:
             pass
         case {"toolResult": dict() as inside} | [{"toolResult": dict() as inside}]:
             pass
+        case {"tool_name": str(), "raw_output": dict() | list() | str() as content, "is_error": bool() as failed}:
+            return content, failed
         case {"content": content, "isError": bool() as failed} | {"content": content, "is_error": bool() as failed}:
             return _plain(content), failed
         case {"content": content, "tool_call_id": str()} | {"content": content, "toolUseId": str()}:

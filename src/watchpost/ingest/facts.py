@@ -133,6 +133,17 @@ class Facts:
         slot = self._found.get(fact)
         return None if slot is None else slot[3]
 
+    def texts(self, kind: str) -> tuple[str, str]:
+        """The facts that hold the input and the output of a span of a kind; a handover may be a tool call or not."""
+        if kind == "tool":
+            return "tool_input", "tool_output"
+        if kind != "handoff":
+            return "input", "output"
+        return (
+            "tool_input" if "tool_input" in self._found else "input",
+            "tool_output" if "tool_output" in self._found else "output",
+        )
+
     def text(self, fact: str) -> str:
         """A fact that is a text as sent, or JSON where it was sent as a structure; empty if it is absent."""
         slot = self._found.get(fact)

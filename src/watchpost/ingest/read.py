@@ -12,8 +12,9 @@ from watchpost.ingest.facts import NAME_LENGTH, Facts, as_name
 from watchpost.ingest.failure import failure, finish
 from watchpost.ingest.kind import DECLARED_KIND, HANDOFF_TOOL, RETURNS, agent_name, kind
 from watchpost.ingest.log_events import told
-from watchpost.model.step import Reading, Tokens
+from watchpost.model.step import STEP_KINDS, TEXT_KEPT, Reading, Tokens
 from watchpost.model.telemetry import Attributes, Parcel, Span
+from watchpost_core.mentions import mentions
 
 ENDED = 1 << 63
 
@@ -56,9 +57,9 @@ class Reader:
             tool = ""
         facts.hold("tool", tool)
         called = is_a == "tool"
-        asks, answers = ("tool_input", "tool_output") if called else ("input", "output")
+        asks, answers = facts.texts(is_a)
         text, answer, enveloped = facts.text(asks), facts.text(answers), False
-        if called:
+        if called or is_a == "handoff":
             text = content.arguments(text) if text else ""
             answer, enveloped = content.result(answer) if answer else ("", False)
         facts.hold(asks, text)
@@ -105,6 +106,7 @@ class Reader:
             answer,
             self._rest(span, facts.used),
             ",".join(facts.refs),
+            _mentioned(is_a, text, answer),
         )
 
     def _rest(self, span: Span, used: set[str]) -> str:
@@ -128,6 +130,16 @@ class Reader:
         if span.links:
             rest["links"] = [[k.trace_id.hex(), k.span_id.hex(), k.attributes] for k in span.links]
         return msgspec.json.encode(rest).decode()
+
+
+def _mentioned(is_a: str, text: str, answer: str) -> bytes:
+    """What the texts of a step name of which the fold does not keep the words."""
+    if is_a not in STEP_KINDS:
+        return b""
+    if is_a == "llm":
+        return mentions(text) if text else b""
+    cut = [each for each in (text, answer) if len(each) > TEXT_KEPT]
+    return mentions(*cut) if cut else b""
 
 
 def _tokens(facts: Facts, is_a: str) -> Tokens:

@@ -53,5 +53,6 @@ def reported(attributes: Attributes) -> dict[str, object]:
 
 def forms(attributes: Attributes, kind: str) -> tuple[content.Form, content.Form]:
     """How the input and the output stood in the attributes of a span of a kind."""
-    facts, of = Facts(attributes, ()), "tool_" * (kind == "tool")
-    return content.form(facts.text(f"{of}input")), content.form(facts.text(f"{of}output"))
+    facts = Facts(attributes, ())
+    asks, answers = facts.texts(kind)
+    return content.form(facts.text(asks)), content.form(facts.text(answers))

@@ -19,7 +19,8 @@ class Finding(msgspec.Struct, frozen=True):
 
     `subject` names what the finding is about (a tool, a field) and with `kind` tells one ongoing anomaly from another in
     the same trace. `evidence` holds JSON values only; steps in it are named by their hexadecimal span id.
-    `refutable` findings stay provisional until the session is quiet.
+    `refutable` findings stay provisional until the session is quiet. A finding stands at the step just seen, or at the one
+    named by `at`, its trace id and span id.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Finding(msgspec.Struct, frozen=True):
     summary: str
     evidence: dict[str, object]
     refutable: bool = False
+    at: bytes = b""
 
 
 class Flag(msgspec.Struct, frozen=True):
@@ -45,6 +47,11 @@ class Flag(msgspec.Struct, frozen=True):
     summary: str
     evidence: dict[str, object]
     at_ns: int
+
+    @property
+    def tool(self) -> str:
+        """The tool that the evidence names, empty where it names none; without NUL, which databases do not take."""
+        return str(self.evidence.get("tool", "")).replace("\0", " ")
 
 
 def flag_id(project: str, kind: str, subject: str, trace_id: bytes, span_id: bytes) -> str:

@@ -16,7 +16,7 @@ Outcome = Literal["completed", "tool_error", "bad_output", "timeout", "budget_ex
 class Totals(msgspec.Struct, frozen=True):
     """What a session used. `None` means no source reported it, never zero.
 
-    Tokens are those of model calls, or, where `estimated`, the total that agents report of calls that were not seen;
+    Tokens are those of model calls, and, where `estimated`, what agents report as a total beyond them, of calls that were not seen or told none;
     `cost_nano`, in nano-USD, is that of all steps. `retries` are model calls that failed and were made again at once, which
     count as one with the next. `unseen_tool_calls` are calls that a model asked for and that nothing shows to have run. A call that was
     refused before its tool ran is no tool call.

@@ -33,6 +33,9 @@ Status = Literal["ok", "error", "running", "unknown"]
 """How a step stands: `running` until its span has ended, `error` where any source says so, `unknown` where the span says nothing of
 how it went, else `ok`."""
 
+TEXT_KEPT = 8192
+"""Characters of a text of a step that stay in the fold."""
+
 STEP_KINDS: frozenset[str] = frozenset(get_args(StepKind))
 
 
@@ -61,6 +64,8 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     id that an evaluation sent by itself speaks of. `input` and `output` are the text of the call as sent. `rest` is a JSON object of
     every attribute, event, link and resource field that no other field here holds; `refs` says, as `field=attribute key`
     pairs joined by commas, which attribute each held field was read from, so that the raw span can be shown again.
+    `mentioned` is what `watchpost_core.mentions` finds in the texts that the fold does not keep: the input of a model call, and
+    what is beyond `TEXT_KEPT` of any other.
     Empty text means absent.
     """
 
@@ -97,12 +102,16 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     output: str = ""
     rest: str = "{}"
     refs: str = ""
+    mentioned: bytes = b""
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
     """One step as the fold hands it to detectors and to the ledger.
 
-    `arguments` is a tool call's input, `result` its output; other kinds leave them empty. `asked` is how many tools a
+    `arguments` is a tool call's or handoff's input, empty for other kinds. `result` is what came of a step: a tool's output, the words
+    of a model's answer or of a person, what was retrieved. Both are cut at `TEXT_KEPT` characters; `shape` is that of a tool's whole
+    output where it was cut, as `watchpost_core.shape` writes it. `mentioned` is what the texts named that are not kept here, a model
+    call's input among them; `informed` says that a model call's input was reported. `asked` is how many tools a
     model call asked for, None where that was not reported; `ran` is false for a tool call that was refused before its tool ran.
     Steps are ordered by
     `(start_ns, trace_id, span_id)`; a step's number is its place in that order, from 1, and is never its identity.
@@ -127,3 +136,6 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     error: str = ""
     asked: int | None = None
     ran: bool = True
+    mentioned: bytes = b""
+    informed: bool = False
+    shape: str = ""

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from watchpost.model.fact import Fact
+
 Attributes = dict[str, object]
 """Attribute values are JSON values: None, bool, int, float, str, bytes, or lists and string-keyed dicts of them."""
 
@@ -154,10 +156,14 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, array_like=True):
-    """One accepted request: what the log keeps and `react` reads. `received_ns` is our clock, not the sender's."""
+    """One accepted request: what the log keeps and `react` reads. `received_ns` is our clock, not the sender's.
+
+    `facts` are what people said, which comes the same way.
+    """
 
     received_ns: int
     parcels: tuple[Parcel, ...]
+    facts: tuple[Fact, ...] = ()
 
 
 def point_ids(parcel: Parcel) -> list[bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -69,6 +69,11 @@ class Subject(msgspec.Struct, frozen=True):
     tool: str = ""
 
 
+def _nobody(flag: Flag) -> bool:
+    del flag
+    return False
+
+
 class FlagRules:
     """A checked list of rules. Raises `RuleError` for the first rule that lacks what it needs."""
 
@@ -84,16 +89,16 @@ class FlagRules:
         """Every channel that some rule sends to."""
         return frozenset(channel for rule in self._rules for channel in rule.channels)
 
-    def judge(self, subjects: Sequence[Subject]) -> list[Notice]:
+    def judge(self, subjects: Sequence[Subject], is_muted: Callable[[Flag], bool] = _nobody) -> list[Notice]:
         """One notice per rule, channel and ongoing anomaly, by time; the order of `subjects` makes no difference.
 
-        Provisional and withdrawn flags tell nobody. Of several flags of one anomaly (same project, kind, subject and
-        trace) the most severe speaks, and among equals the earliest.
+        Provisional and withdrawn flags tell nobody, and neither do those whose detector `is_muted`. Of several flags of one anomaly
+        (same project, kind, subject and trace) the most severe speaks, and among equals the earliest.
         """
         best: dict[str, tuple[tuple[int, str, bytes], Notice]] = {}
         for subject in subjects:
             for rule in self._rules:
-                if not rule.matches(subject.flag):
+                if not rule.matches(subject.flag) or is_muted(subject.flag):
                     continue
                 event = _event(rule, subject)
                 rank = SEVERITIES.index(event.severity), event.timestamp, msgspec.json.encode(event)

@@ -18,13 +18,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 
+from watchpost.detect.context_drift import Checkpoint
 from watchpost.ingest.request import Accepted, OtlpRequest, OverloadedError
 from watchpost.log.faults import LogBusyError, LogClosedError, LogFullError, LogWriteError
 from watchpost.log.log import Log
 from watchpost.log.record import BATCH_BOUNDARY, DELIVERY, Appended
-from watchpost.model.telemetry import Delivery
+from watchpost.model.fact import Fact
+from watchpost.model.telemetry import Delivery, Parcel
 from watchpost.runtime.backlog import Backlog
 from watchpost.runtime.decoder import Decoder
+from watchpost.runtime.progress import Progress
 from watchpost.runtime.react import Reaction, Reactor
 from watchpost.runtime.supervisor import Supervisor
 from watchpost.runtime.tally import FlowTally
@@ -64,6 +67,7 @@ class Flow:
         state: StateWriter,
         now_ns: Callable[[], int],
         nudge: Callable[[], None],
+        look: Callable[[Sequence[Checkpoint]], None],
         pace: Pace,
         supervisor: Supervisor,
     ) -> None:
@@ -75,12 +79,14 @@ class Flow:
         self._state = state
         self._now_ns = now_ns
         self._nudge = nudge
+        self._look = look
         self._pace = pace
         self._applying = ThreadPoolExecutor(1, "apply")
         self._cursor = state.cursor()
         self._number, self._seq = self._cursor.batch, self._cursor.seq
         self._deliveries = msgspec.msgpack.Decoder(Delivery)
         self._applied = self._number
+        self._progress = Progress(self._seq)
         self._spent: dict[int, int] = {}
         self._replayed = False
         self.supervisor = supervisor
@@ -91,18 +97,26 @@ class Flow:
 
         Nothing is taken before the log has been replayed: what is new must stand behind what is old.
         """
-        if not self._replayed:
-            raise OverloadedError("starting: what the log holds is being taken up", 1)
-        if self._backlog.bytes > self._pace.lag_bytes:
-            raise OverloadedError("more is waiting to be processed than the configured limit", RETRY_AFTER_S)
+        self._admit()
         prepared = await self._decoder.prepare(request, self._now_ns())
         if prepared.payload:
-            try:
-                await asyncio.wrap_future(self._log.append(DELIVERY, prepared.payload, prepared.payload))
-            except (LogBusyError, LogFullError, LogWriteError, LogClosedError) as error:
-                raise OverloadedError(str(error), RETRY_AFTER_S) from error
+            await self._append(prepared.payload)
         self.tally.accept(prepared, request.signal)
         return Accepted(prepared.rejected, prepared.reasons)
+
+    async def note(self, facts: Sequence[Fact]) -> int:
+        """Make what people said durable, for `react` to heed in the order of the log; its log sequence. Raises `OverloadedError` as `accept` does."""
+        self._admit()
+        return await self._append(msgspec.msgpack.encode(Delivery(self._now_ns(), (), tuple(facts))))
+
+    async def report(self, parcel: Parcel) -> int:
+        """Make telemetry of our own durable, as if it had come in; its log sequence. Raises `OverloadedError` as `accept` does."""
+        self._admit()
+        return await self._append(msgspec.msgpack.encode(Delivery(self._now_ns(), (parcel,))))
+
+    async def settled(self, seq: int, timeout_s: float) -> bool:
+        """Return true as soon as all up to a log sequence stands in the stores, and false where that is not so in time."""
+        return await self._progress.passed(seq, timeout_s)
 
     def run(self) -> None:
         """React and apply until `stop`: first what the log holds from before, then what comes in."""
@@ -141,6 +155,19 @@ class Flow:
         self._applying.shutdown()
         self._log.close()
 
+    def _admit(self) -> None:
+        if not self._replayed:
+            raise OverloadedError("starting: what the log holds is being taken up", 1)
+        if self._backlog.bytes > self._pace.lag_bytes:
+            raise OverloadedError("more is waiting to be processed than the configured limit", RETRY_AFTER_S)
+
+    async def _append(self, payload: bytes) -> int:
+        """Append a delivery in MessagePack to the log."""
+        try:
+            return await asyncio.wrap_future(self._log.append(DELIVERY, payload, payload))
+        except (LogBusyError, LogFullError, LogWriteError, LogClosedError) as error:
+            raise OverloadedError(str(error), RETRY_AFTER_S) from error
+
     def _react_to_waiting(self, now_ns: int) -> Reaction | None:
         payloads = self._backlog.take(self._pace.batch_bytes)
         if not payloads and not self._reactor.is_ripe(now_ns):
@@ -165,9 +192,11 @@ class Flow:
         spent = self._spent.pop(cursor.batch, cursor.seq)
         self._applied = cursor.batch
         self._backlog.applied(cursor.seq)
+        self._progress.reach(cursor.seq)
         self.tally.apply(self._now_ns() - started_ns)
         if reaction.state.notices:
             self._nudge()
+        self._look(reaction.checkpoints)
         self.supervisor.insist("log", lambda: self._log.release(spent))
 
     def _replay(self) -> None:

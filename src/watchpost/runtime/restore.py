@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
-from watchpost.model.flag import Flag
 from watchpost.model.step import Reading
 from watchpost.session.sessions import Sessions, TraceRef
 from watchpost.session.timers import SessionRef
 from watchpost.store.contracts import FoldSource
-
-
-class FlagSource(Protocol):
-    """Where flags raised earlier are found."""
-
-    def flags_of_traces(self, traces: Sequence[TraceRef]) -> list[Flag]:
-        """Every flag raised at a span of these traces."""
-        ...
 
 
 def restore(
@@ -30,9 +20,10 @@ def restore(
     session that its visible spans say, so half-written memberships, which only tell where to look, do no harm.
     """
     found: list[TraceRef] = []
-    touched = {(r.project, r.trace_id) for r in readings} | {(r.project, r.target[:16]) for r in readings if r.target}
+    telling = list({(r.project, r.trace_id, r.own_session): r for r in readings}.values())
+    touched = {(r.project, r.trace_id) for r in telling} | {(r.project, r.target[:16]) for r in readings if r.target}
     traces = sessions.unknown(touched)
-    wanted = list({*sessions.wanted(readings), *ripe})
+    wanted = list({*sessions.wanted(telling), *ripe})
     while traces or wanted:
         members = source.members_of_traces(traces) if traces else []
         members += source.members_of_sessions(wanted) if wanted else []
@@ -41,6 +32,6 @@ def restore(
         sessions.load(sessions.unknown([*traces, *known]), wanted, stored)
         found += known
         traces = []
-        wanted = sessions.wanted(readings)
+        wanted = sessions.wanted(telling)
     sessions.restored()
     return found

@@ -13,6 +13,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from watchpost.detect.catalogue import CATALOGUE
+
 CONFIG_FILE = Path("watchpost.toml")
 
 _Seconds = Annotated[float, Field(gt=0)]
@@ -23,6 +25,10 @@ _Port = Annotated[int, Field(ge=0, le=65535)]
 
 class SettingsError(ValueError):
     """Settings that cannot be used. The message names each one and what is wrong with it."""
+
+
+DetectorSection = dict[str, object]
+"""What `watchpost.detect.catalogue` reads into the settings of one detector."""
 
 
 class _Section(BaseModel):
@@ -54,18 +60,6 @@ class SessionSettings(_Section):
     idle_seconds: _Seconds = 600
 
 
-class LoopSection(_Section):
-    """When repetition is a loop."""
-
-    alike: Annotated[float, Field(gt=0, le=1)] = 0.90
-    repeats: Annotated[int, Field(ge=0)] = 2
-    cycle_rounds: Annotated[int, Field(ge=0)] = 2
-    unchanged: Annotated[int, Field(ge=0)] = 2
-    calls_per_turn: Annotated[int, Field(ge=0)] = 0
-    turns: Annotated[int, Field(ge=0)] = 25
-    polling: dict[str, int] = {}
-
-
 class RedactionSection(_Section):
     """What is replaced by a pseudonym before anything is stored."""
 
@@ -74,6 +68,17 @@ class RedactionSection(_Section):
     fields: tuple[str, ...] = ()
     allowed_fields: tuple[str, ...] = ()
     id_formats: tuple[str, ...] = ()
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class PrecisionSection(_Section):
+    """When a detector that people dismiss stops paging."""
+
+    least: _Share = 0.5
+    verdicts: _Count = 10
+    kinds: dict[str, _Share] = {}
 
 
 class WebhookSection(_Section):
@@ -103,11 +108,32 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     flow: FlowSettings = FlowSettings()
     session: SessionSettings = SessionSettings()
-    loop: LoopSection = LoopSection()
+    loop: DetectorSection = {}
+    hallucination: DetectorSection = {}
+    context_drift: DetectorSection = {}
+    budget: DetectorSection = {}
+    retry_storm: DetectorSection = {}
+    ping_pong: DetectorSection = {}
+    stale_data: DetectorSection = {}
+    invalid_output: DetectorSection = {}
+    refusal: DetectorSection = {}
+    empty_result: DetectorSection = {}
+    unknown_tool: DetectorSection = {}
+    latency: DetectorSection = {}
+    schema_drift: DetectorSection = {}
+    injection: DetectorSection = {}
+    run_time: DetectorSection = {}
+    sequences: tuple[dict[str, object], ...] = ()
     redaction: RedactionSection = RedactionSection()
     prices: tuple[dict[str, object], ...] = ()
     rules: tuple[dict[str, object], ...] = ()
+    precision: PrecisionSection = PrecisionSection()
     webhooks: dict[str, WebhookSection] = {}
+
+    @property
+    def detectors(self) -> dict[str, DetectorSection]:
+        """The section of every detector, by name."""
+        return {row.section: getattr(self, row.section) for row in CATALOGUE}
 
     @classmethod
     def settings_customise_sources(

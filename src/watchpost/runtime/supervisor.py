@@ -93,10 +93,10 @@ class Supervisor:
             first = what not in self._failing
             self._failing[what] = f"{type(error).__name__}: {error}"
         if first:
-            _tell(what, error)
+            tell(what, error)
 
 
-def _tell(what: str, error: Exception) -> None:
+def tell(what: str, error: Exception) -> None:
     """One entry on standard error, which may stand on the very disk that is full."""
     log = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=_PROCESSORS)
     with suppress(OSError):

@@ -17,8 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from watchpost.alerting.delivery import Deliverer
 from watchpost.alerting.egress import SystemResolver
 from watchpost.alerting.notifiers.webhook import Webhook
-from watchpost.detect.loop import LoopDetector, LoopSettings
-from watchpost.detect.run import DetectorFactory
+from watchpost.detect.catalogue import DetectorSettingsError, learners, makes, run_time
+from watchpost.detect.context_drift import ContextDriftSettings
+from watchpost.detect.detector import Make
+from watchpost.detect.known import KnowledgeBase, LearnerFactories
+from watchpost.detect.own_sequences import sequence_makes
+from watchpost.detect.run_time import RunTimeSettings
 from watchpost.ingest.items import Limits
 from watchpost.ingest.own_prices import PriceError, own_prices
 from watchpost.ingest.price import Pricing
@@ -26,13 +30,19 @@ from watchpost.ingest.redact import OwnPattern, RedactionSettings
 from watchpost.log.log import Log
 from watchpost.log.record import LogLimits
 from watchpost.rules.flag_rules import FlagRules, RuleError, read_rules
+from watchpost.rules.precision import PrecisionSettings
 from watchpost.runtime.backlog import Backlog
+from watchpost.runtime.checkpoints import Checkpoints
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.decode_process import DecodingProcess, DecodingProcesses
 from watchpost.runtime.decoder import InProcessDecoder
+from watchpost.runtime.drift_check import DriftChecker
 from watchpost.runtime.flow import Flow, Pace
+from watchpost.runtime.judge import Judge
 from watchpost.runtime.prepare import Preparer, Setup
 from watchpost.runtime.react import Reactor
+from watchpost.runtime.reviews import Reviews
+from watchpost.runtime.run_watch import RunWatch
 from watchpost.runtime.settings import Settings, SettingsError
 from watchpost.runtime.supervisor import Supervisor
 from watchpost.session.session import Quiet
@@ -94,6 +104,8 @@ class Watchpost(msgspec.Struct, frozen=True):
     bell: Bell
     pricing: Pricing
     decoding: tuple[DecodingProcess, ...]
+    drift_checker: DriftChecker
+    precision: PrecisionSettings
 
 
 @contextmanager
@@ -134,9 +146,19 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
     if log.next_seq <= cursor.seq:
         log.close()
         raise LogBehindError(stores.folder.log, log.next_seq - 1, cursor.seq)
-    sessions = Sessions(Quiet(round(settings.session.quiet_seconds * _NS), round(settings.session.idle_seconds * _NS)))
-    for summary in stores.telemetry.open_sessions(cursor.batch):
+    quiet = Quiet(round(settings.session.quiet_seconds * _NS), round(settings.session.idle_seconds * _NS))
+    sessions = Sessions(quiet)
+    awake = stores.telemetry.open_sessions(cursor.batch)
+    for summary in awake:
         sessions.wake(summary)
+    drift = _context_drift(settings)
+    drift_checker = DriftChecker(drift, stores.telemetry)
+    knowledge = KnowledgeBase(_learners(settings), stores.state.lessons(""), stores.state.drafts(""))
+    precision = PrecisionSettings(**settings.precision.model_dump())
+    reviews = Reviews(precision, stores.state)
+    runs = RunWatch(_run_time(settings), quiet)
+    judge = Judge(_detectors(settings), knowledge, stores.state, reviews.are_dismissed, runs)
+    sessions.remind(judge.first_looks(awake))
     deliverers = _deliverers(settings, stores)
     bell = Bell(deliverers)
     flow = Flow(
@@ -146,28 +168,50 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
         reactor=Reactor(
             sessions,
             pricing=pricing,
-            detectors=_detectors(settings),
+            judge=judge,
+            checkpoints=Checkpoints(drift),
             rules=_rules(settings),
+            reviews=reviews,
             source=stores.telemetry,
-            flags=stores.state,
             seq=cursor.seq,
         ),
         telemetry=stores.telemetry,
         state=stores.state,
         now_ns=now_ns,
         nudge=bell.ring,
+        look=drift_checker.put,
         supervisor=Supervisor(patient=patient),
         pace=Pace(settings.flow.batch_seconds, 64 * _MIB, settings.flow.lag_mib * _MIB, settings.flow.fold_mib * _MIB),
     )
-    return Watchpost(stores, flow, backlog, sessions, deliverers, bell, pricing, decoding)
+    return Watchpost(stores, flow, backlog, sessions, deliverers, bell, pricing, decoding, drift_checker, precision)
 
 
-def _detectors(settings: Settings) -> tuple[DetectorFactory, ...]:
+def _detectors(settings: Settings) -> tuple[Make, ...]:
     try:
-        loop = LoopSettings(**settings.loop.model_dump())
+        return (*makes(settings.detectors), *sequence_makes(settings.sequences))
+    except DetectorSettingsError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _run_time(settings: Settings) -> RunTimeSettings:
+    try:
+        return run_time(settings.run_time)
+    except DetectorSettingsError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _learners(settings: Settings) -> LearnerFactories:
+    try:
+        return learners(settings.detectors)
+    except DetectorSettingsError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _context_drift(settings: Settings) -> ContextDriftSettings:
+    try:
+        return msgspec.convert(settings.context_drift, ContextDriftSettings, strict=False)
     except ValueError as error:
-        raise SettingsError(f"loop: {error}") from error
-    return (lambda: LoopDetector(loop),)
+        raise SettingsError(f"context_drift: {error}") from error
 
 
 def _setup(settings: Settings, key: bytes) -> Setup:

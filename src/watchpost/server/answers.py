@@ -11,6 +11,7 @@ from watchpost.ingest.content import Form
 from watchpost.ingest.log_content import contents
 from watchpost.ingest.read import raw_attributes
 from watchpost.ingest.reported import forms, reported
+from watchpost.model.fact import Verdict, VerdictKind
 from watchpost.model.flag import Flag, FlagState, Severity
 from watchpost.model.session import Outcome, State, Summary, Totals
 from watchpost.model.step import Reading
@@ -24,8 +25,20 @@ SpanRef = tuple[bytes, bytes]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class VerdictAnswer(msgspec.Struct, frozen=True):
+    """What somebody said of a flag, and when; empty text where they gave no name or note."""
+
+    verdict: VerdictKind
+    by: str
+    note: str
+    at: str | None
+
+
 class FlagAnswer(msgspec.Struct, frozen=True):
-    """One flag. `step` is the step's number at the moment of the answer, null for a span that is not counted as a step."""
+    """One flag. `step` is the step's number at the moment of the answer, null for a span that is not counted as a step.
+
+    `verdict` is the latest one, null where nobody gave one.
+    """
 
     id: str
     kind: str
@@ -36,6 +49,34 @@ class FlagAnswer(msgspec.Struct, frozen=True):
     state: FlagState
     summary: str
     evidence: dict[str, object]
+    verdict: VerdictAnswer | None
+
+
+class FlagEntry(FlagAnswer, frozen=True, kw_only=True):
+    """One flag wherever it is. `session` is the key of its session, `at` the time of its step.
+
+    `muted` says why nobody is told of such flags any more, null where people are.
+    """
+
+    project: str
+    session: str
+    session_id: str
+    tool: str
+    at: str | None
+    muted: str | None
+
+
+class FlagDetail(FlagEntry, frozen=True, kw_only=True):
+    """One flag with every verdict about it, in the order in which they were given."""
+
+    verdicts: list[VerdictAnswer]
+
+
+class FlagsAnswer(msgspec.Struct, frozen=True):
+    """A page of flags, the latest first; `next` is the cursor of the following page, null at the end."""
+
+    flags: list[FlagEntry]
+    next: str | None
 
 
 class TotalsAnswer(msgspec.Struct, frozen=True):
@@ -168,8 +209,13 @@ def moment(ns: int) -> str | None:
     return (_EPOCH + timedelta(microseconds=ns // 1000)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def flag_answer(flag: Flag, number: int | None) -> FlagAnswer:
-    """A flag, with the number of its step."""
+def verdict_answer(verdict: Verdict | None) -> VerdictAnswer | None:
+    """A verdict, if there is one."""
+    return None if verdict is None else VerdictAnswer(verdict.verdict, verdict.by, verdict.note, moment(verdict.at_ns))
+
+
+def flag_answer(flag: Flag, number: int | None, verdict: Verdict | None) -> FlagAnswer:
+    """A flag, with the number of its step and the verdict that holds."""
     return FlagAnswer(
         id=flag.id,
         kind=flag.kind,
@@ -180,6 +226,7 @@ def flag_answer(flag: Flag, number: int | None) -> FlagAnswer:
         state=flag.state,
         summary=flag.summary,
         evidence=flag.evidence,
+        verdict=verdict_answer(verdict),
     )
 
 

@@ -11,11 +11,20 @@ from starlette.responses import Response
 from watchpost.model.session import Outcome
 from watchpost.query.readiness import SHARE
 from watchpost.query.sessions import SessionFilter
-from watchpost.server.answers import SessionAnswer, SessionsAnswer, StepDetailAnswer, StepsAnswer
+from watchpost.server.answers import (
+    FlagDetail,
+    FlagsAnswer,
+    SessionAnswer,
+    SessionsAnswer,
+    StepDetailAnswer,
+    StepsAnswer,
+)
 from watchpost.server.archive import Archive, read_cursor
+from watchpost.server.contracts import ContractAnswer, ContractsAnswer, PinGiven
 from watchpost.server.problem import MEDIA_TYPE, Problem
 from watchpost.server.readiness import ReadinessAnswer, ReadinessCheck
 from watchpost.server.received_metrics import PointsAnswer, StreamsAnswer, points_page, streams_page
+from watchpost.server.review import PrecisionsAnswer, VerdictGiven
 from watchpost.server.unpriced import UnpricedAnswer, UnpricedCalls
 from watchpost.store.contracts import MetricReader
 
@@ -26,6 +35,13 @@ _ANSWERS = (
     SessionAnswer,
     StepsAnswer,
     StepDetailAnswer,
+    FlagsAnswer,
+    FlagDetail,
+    VerdictGiven,
+    PrecisionsAnswer,
+    ContractsAnswer,
+    ContractAnswer,
+    PinGiven,
     StreamsAnswer,
     PointsAnswer,
     UnpricedAnswer,
@@ -88,44 +104,44 @@ def router(archive: Archive, points: MetricReader, unpriced: UnpricedCalls, read
     """The routes under `/api`. They read the stores, so they are plain functions, which run in worker threads."""
     routes = APIRouter(prefix="/api", default_response_class=JsonResponse)
 
-    @routes.get("/sessions", responses=_answers(SessionsAnswer))
+    @routes.get("/sessions", responses=described(SessionsAnswer))
     def sessions(wanted: Wanted) -> Response:
         """Sessions, latest activity first."""
         return JsonResponse(archive.page(wanted))
 
-    @routes.get("/sessions/{key}", responses=_answers(SessionAnswer, 308, 404))
+    @routes.get("/sessions/{key}", responses=described(SessionAnswer, 308, 404))
     def session(key: str) -> Response:
         """One session; a key that was merged into another session redirects."""
         return JsonResponse(archive.session(key))
 
-    @routes.get("/sessions/{key}/steps", responses=_answers(StepsAnswer, 308, 404))
+    @routes.get("/sessions/{key}/steps", responses=described(StepsAnswer, 308, 404))
     def steps(key: str, after: After = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> Response:
         """The steps of a session, in order."""
         return JsonResponse(archive.steps(key, after, limit))
 
-    @routes.get("/sessions/{key}/steps/{step_id}", responses=_answers(StepDetailAnswer, 308, 404))
+    @routes.get("/sessions/{key}/steps/{step_id}", responses=described(StepDetailAnswer, 308, 404))
     def step(key: str, step_id: StepId, trace_id: TraceId = "") -> Response:
         """One step with its input, output, raw attributes and logs."""
         return JsonResponse(archive.step(key, step_id, trace_id).detail)
 
-    @routes.get("/received-metrics", responses=_answers(StreamsAnswer))
+    @routes.get("/received-metrics", responses=described(StreamsAnswer))
     def received_metrics(project: Text = "", cursor: LongCursor = "", limit: Limit = 50) -> Response:
         """The metrics that agents sent, by name; one for each unit and type that a name was sent with."""
         return JsonResponse(streams_page(points, project, cursor, limit))
 
-    @routes.get("/received-metrics/{name:path}", responses=_answers(PointsAnswer, 404))
+    @routes.get("/received-metrics/{name:path}", responses=described(PointsAnswer, 404))
     def received_points(name: str, project: Text = "", cursor: Cursor = "", limit: Limit = 50) -> Response:
         """The points of one metric, the latest first."""
         return JsonResponse(points_page(points, name, project, cursor, limit))
 
-    @routes.get("/unpriced-models", responses=_answers(UnpricedAnswer))
+    @routes.get("/unpriced-models", responses=described(UnpricedAnswer))
     def unpriced_models(
         project: Text = "", since: Since = "", limit: Annotated[int, Query(ge=1, le=1000)] = 200
     ) -> Response:
         """The models whose calls have no price, the most calls first."""
         return JsonResponse(unpriced.answer(project, since, limit))
 
-    @routes.get("/readiness", responses=_answers(ReadinessAnswer))
+    @routes.get("/readiness", responses=described(ReadinessAnswer))
     def services_ready(
         project: Text = "",
         service: Text = "",
@@ -154,9 +170,9 @@ def _any(kind: type) -> dict[str, object]:
     raise NotImplementedError
 
 
-def _answers(answer: type[msgspec.Struct], *others: int) -> dict[int | str, dict[str, object]]:
+def described(answer: type[msgspec.Struct], *others: int) -> dict[int | str, dict[str, object]]:
     """The `responses` of one operation for its OpenAPI description."""
-    described: dict[int | str, dict[str, object]] = {
+    answers: dict[int | str, dict[str, object]] = {
         200: {
             "description": "As asked",
             "content": {"application/json": {"schema": {"$ref": _REF + answer.__name__}}},
@@ -164,8 +180,8 @@ def _answers(answer: type[msgspec.Struct], *others: int) -> dict[int | str, dict
     }
     for status in (*others, 422):
         if status == 308:
-            described[308] = {"description": "Merged into the session that `Location` names"}
+            answers[308] = {"description": "Merged into the session that `Location` names"}
         else:
             schema = {"schema": {"$ref": _REF + Problem.__name__}}
-            described[status] = {"description": "Why not", "content": {MEDIA_TYPE: schema}}
-    return described
+            answers[status] = {"description": "Why not", "content": {MEDIA_TYPE: schema}}
+    return answers

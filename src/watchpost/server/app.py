@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -16,18 +16,21 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from watchpost.ingest.request import PATHS
-from watchpost.server import api, grpc, pages
+from watchpost.rules.precision import PrecisionSettings
+from watchpost.server import api, contract_routes, grpc, pages, verdicts
 from watchpost.server.agents_sdk import AgentsSdkLanguage
 from watchpost.server.archive import Archive
+from watchpost.server.contracts import Contracts
 from watchpost.server.door import Door
 from watchpost.server.health import Health
 from watchpost.server.metrics import Metrics
 from watchpost.server.otlp import BodyBudget, ExportEndpoint, Language, OtlpLanguage
 from watchpost.server.problem import MovedError, NotFoundError, ParameterError, moved, problem_of, problem_response
 from watchpost.server.readiness import ReadinessCheck
+from watchpost.server.review import Notebook, Review
 from watchpost.server.safety import LoopbackOnly
 from watchpost.server.unpriced import UnpricedCalls
-from watchpost.store.contracts import FlagReader, LogReader, MetricReader, SessionReader
+from watchpost.store.contracts import FlagList, FlagReader, LogReader, MetricReader, SessionReader
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
@@ -41,6 +44,15 @@ class ServerSettings(msgspec.Struct, frozen=True):
     grpc_port: int | None = None
     max_body_bytes: int = 16 * 1024 * 1024
     max_held_bytes: int = 256 * 1024 * 1024
+
+
+class Reviewing(msgspec.Struct, frozen=True):
+    """What people's verdicts are asked of and written down in, when a detector stops paging by them, and the time."""
+
+    flags: FlagList
+    notes: Notebook
+    precision: PrecisionSettings
+    now_ns: Callable[[], int]
 
 
 class Application(FastAPI):
@@ -60,6 +72,8 @@ def create_app(
     points: MetricReader,
     unpriced: UnpricedCalls,
     readiness: ReadinessCheck,
+    reviewing: Reviewing,
+    contracts: Contracts,
     health: Health,
     settings: ServerSettings,
 ) -> FastAPI:
@@ -103,9 +117,12 @@ def create_app(
     app.add_middleware(LoopbackOnly)
     for error in (NotFoundError, ParameterError, MovedError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, _answer_error)
-    archive = Archive(sessions, flags, logs)
+    archive = Archive(sessions, flags, logs, reviewing.flags)
+    review = Review(archive, reviewing.flags, reviewing.notes, reviewing.precision, reviewing.now_ns)
     app.include_router(api.router(archive, points, unpriced, readiness))
-    app.include_router(pages.router(archive))
+    app.include_router(verdicts.router(review))
+    app.include_router(contract_routes.router(contracts))
+    app.include_router(pages.router(archive, review))
     app.mount("/static", pages.static_files())
     _add_health(app, health, metrics)
     return app

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from watchpost.model.fact import Verdict
 from watchpost.model.flag import SEVERITIES, Flag
-from watchpost.model.session import Summary
+from watchpost.model.session import Summary, session_key
 from watchpost.query.sessions import SessionFilter
 from watchpost.server.answers import (
     FlagAnswer,
@@ -25,7 +26,7 @@ from watchpost.server.answers import (
     step_answer,
 )
 from watchpost.server.problem import MovedError, NotFoundError, ParameterError
-from watchpost.store.contracts import FlagReader, LogReader, SessionReader, StepRow
+from watchpost.store.contracts import FlagReader, LogReader, SessionReader, StepRow, VerdictReader
 
 SCAN = 10_000
 """Steps read at once when a step is looked for by its span."""
@@ -51,6 +52,13 @@ class Overview(msgspec.Struct, frozen=True):
     session: SessionAnswer
     steps: StepsAnswer
     numbers: dict[tuple[str, str], int | None]
+
+
+class FlagPlace(msgspec.Struct, frozen=True):
+    """The key of a flag's session, and the number of its step there; None for a span that is not counted as a step."""
+
+    session: str
+    number: int | None
 
 
 class StepNumbers:
@@ -93,34 +101,39 @@ class StepNumbers:
 class Archive:
     """What can be looked at. Its methods read the stores and block; call them from a worker thread."""
 
-    def __init__(self, sessions: SessionReader, flags: FlagReader, logs: LogReader) -> None:
+    def __init__(self, sessions: SessionReader, flags: FlagReader, logs: LogReader, verdicts: VerdictReader) -> None:
         self._sessions = sessions
         self._flags = flags
         self._logs = logs
+        self._verdicts = verdicts
         self._numbers = StepNumbers(sessions, remembered=10_000)
 
     def page(self, wanted: SessionFilter) -> SessionsAnswer:
         """At most `wanted.limit` sessions, each with its flags."""
         rows = self._sessions.sessions(msgspec.structs.replace(wanted, limit=wanted.limit + 1))
         shown = rows[: wanted.limit]
+        found = self._flags.flags([(row.project, row.session_id) for row in shown]) if shown else []
+        said = self.said(found)
         flags: dict[tuple[str, str], list[Flag]] = defaultdict(list)
-        for flag in self._flags.flags([(row.project, row.session_id) for row in shown]) if shown else ():
+        for flag in found:
             flags[flag.project, flag.session_id].append(flag)
         more = len(rows) > len(shown)
         return SessionsAnswer(
-            [session_answer(row, self._numbered(row, flags[row.project, row.session_id])) for row in shown],
+            [session_answer(row, self._numbered(row, flags[row.project, row.session_id], said)) for row in shown],
             cursor(shown[-1]) if more else None,
         )
 
     def session(self, key: str) -> SessionAnswer:
         """One session; raises `MovedError` for one that was merged away and `NotFoundError` for a key never seen."""
         summary = self._summary(key)
-        return session_answer(summary, self._numbered(summary, self._flags_of(summary)))
+        flags = self._flags_of(summary)
+        return session_answer(summary, self._numbered(summary, flags, self.said(flags)))
 
     def steps(self, key: str, after: int, limit: int) -> StepsAnswer:
         """The steps numbered `after + 1` to `after + limit`; raises as `session` does."""
         summary = self._summary(key)
-        return self._steps(summary, self._flags_of(summary), after, limit)
+        flags = self._flags_of(summary)
+        return self._steps(summary, flags, self.said(flags), after, limit)
 
     def overview(self, key: str, after: int, limit: int) -> Overview:
         """A session with a page of its steps and the numbers its evidence needs; raises as `session` does."""
@@ -129,9 +142,10 @@ class Archive:
         named = {(flag.trace_id, span_id) for flag in flags for span_id in span_ids(flag.evidence)}
         flagged = {(flag.trace_id, flag.span_id) for flag in flags}
         numbers = self._numbers.of(summary, named | flagged)
+        said = self.said(flags)
         return Overview(
-            session_answer(summary, self._numbered(summary, flags)),
-            self._steps(summary, flags, after, limit),
+            session_answer(summary, self._numbered(summary, flags, said)),
+            self._steps(summary, flags, said, after, limit),
             {(trace.hex(), span.hex()): number for (trace, span), number in numbers.items()},
         )
 
@@ -151,8 +165,41 @@ class Archive:
         logs = self._logs.logs(summary.project, step.trace_id, step.span_id, LOGS_SHOWN)
         around = self._sessions.steps(summary, max(row.number - 2, 0), 3)
         ids = {r.number: (r.step.span_id.hex(), r.step.trace_id.hex()) for r in around}
-        answer = step_answer(row, _by_span(self._flags_of(summary), [row]))
+        flags = self._flags_of(summary)
+        answer = step_answer(row, _by_span(flags, [row], self.said(flags)))
         return StepPlace(detail_answer(answer, reading, logs), ids.get(row.number - 1), ids.get(row.number + 1))
+
+    def said(self, flags: Sequence[Flag]) -> dict[str, Verdict]:
+        """The verdict that holds about each of these flags that has one, by the flag's id."""
+        found = self._verdicts.verdicts([flag.id for flag in flags]) if flags else ()
+        return {verdict.flag_id: verdict for verdict in found}
+
+    def places(self, flags: Sequence[Flag]) -> list[FlagPlace]:
+        """Where each of these flags is: its session, and the number of its step in it."""
+        spans: dict[tuple[str, str], list[SpanRef]] = defaultdict(list)
+        for flag in flags:
+            spans[flag.project, flag.session_id].append((flag.trace_id, flag.span_id))
+        keys: dict[tuple[str, str], str] = {}
+        numbers: dict[SpanRef, int | None] = {}
+        for ref, flagged in spans.items():
+            summary = self._merged(session_key(*ref))
+            keys[ref] = session_key(*ref) if summary is None else summary.key
+            numbers |= {} if summary is None else self._numbers.of(summary, flagged)
+        return [
+            FlagPlace(keys[flag.project, flag.session_id], numbers.get((flag.trace_id, flag.span_id))) for flag in flags
+        ]
+
+    def session_ref(self, key: str) -> tuple[str, str]:
+        """The project and session id of a key, or of what it was merged into; raises `NotFoundError` for a key never seen."""
+        summary = self._merged(key)
+        if summary is None:
+            raise NotFoundError(f"no session has the key {key}")
+        return summary.project, summary.session_id
+
+    def _merged(self, key: str) -> Summary | None:
+        """The session of a key, or the one that took its traces."""
+        summary = self._sessions.session(key)
+        return summary if summary is None or not summary.moved_to else self._sessions.session(summary.moved_to)
 
     def _summary(self, key: str) -> Summary:
         summary = self._sessions.session(key)
@@ -180,28 +227,32 @@ class Archive:
     def _flags_of(self, session: Summary) -> list[Flag]:
         return self._flags.flags([(session.project, session.session_id)])
 
-    def _numbered(self, session: Summary, flags: Sequence[Flag]) -> list[FlagAnswer]:
+    def _numbered(self, session: Summary, flags: Sequence[Flag], said: Mapping[str, Verdict]) -> list[FlagAnswer]:
         """Flags that hold before withdrawn ones, the most severe first, then by time."""
         numbers = self._numbers.of(session, ((flag.trace_id, flag.span_id) for flag in flags))
         order = sorted(flags, key=lambda f: (_STATES.index(f.state), SEVERITIES.index(f.severity), f.at_ns))
-        return [flag_answer(flag, numbers[flag.trace_id, flag.span_id]) for flag in order]
+        return [flag_answer(flag, numbers[flag.trace_id, flag.span_id], said.get(flag.id)) for flag in order]
 
-    def _steps(self, session: Summary, flags: Sequence[Flag], after: int, limit: int) -> StepsAnswer:
+    def _steps(
+        self, session: Summary, flags: Sequence[Flag], said: Mapping[str, Verdict], after: int, limit: int
+    ) -> StepsAnswer:
         rows = self._sessions.steps(session, after, limit + 1)
         shown = rows[:limit]
-        by_span = _by_span(flags, shown)
+        by_span = _by_span(flags, shown, said)
         return StepsAnswer(
             [step_answer(row, by_span) for row in shown], shown[-1].number if len(rows) > limit else None
         )
 
 
-def _by_span(flags: Sequence[Flag], rows: Sequence[StepRow]) -> dict[SpanRef, list[FlagAnswer]]:
+def _by_span(
+    flags: Sequence[Flag], rows: Sequence[StepRow], said: Mapping[str, Verdict]
+) -> dict[SpanRef, list[FlagAnswer]]:
     numbers = {(row.step.trace_id, row.step.span_id): row.number for row in rows}
     found: dict[SpanRef, list[FlagAnswer]] = defaultdict(list)
     for flag in flags:
         span = (flag.trace_id, flag.span_id)
         if span in numbers:
-            found[span].append(flag_answer(flag, numbers[span]))
+            found[span].append(flag_answer(flag, numbers[span], said.get(flag.id)))
     return found
 
 
@@ -221,20 +272,25 @@ def span_ids(evidence: object) -> set[bytes]:
 
 def cursor(last: Summary) -> str:
     """Where a list continues after this session, as opaque text."""
-    return base64.urlsafe_b64encode(f"{last.received_ns}:{last.key}".encode()).decode().rstrip("=")
+    return write_cursor(last.received_ns, last.key)
+
+
+def write_cursor(time_ns: int, name: str) -> str:
+    """A place in a list by time, as opaque text."""
+    return base64.urlsafe_b64encode(f"{time_ns}:{name}".encode()).decode().rstrip("=")
 
 
 def read_cursor(text: str) -> tuple[int, str] | None:
-    """What `SessionFilter.before` takes; None for empty text. Raises `ParameterError` for what no list gave out."""
+    """What the `before` of a filter takes; None for empty text. Raises `ParameterError` for what no list gave out."""
     if not text:
         return None
     try:
         received, colon, key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(":")
         before = (int(received), key)
     except ValueError as error:
-        raise ParameterError("cursor", "not a cursor that a list of sessions gave out") from error
+        raise ParameterError("cursor", "not a cursor that a list gave out") from error
     if not colon or not key or not -(2**63) <= before[0] < 2**63:
-        raise ParameterError("cursor", "not a cursor that a list of sessions gave out")
+        raise ParameterError("cursor", "not a cursor that a list gave out")
     return before
 
 

@@ -16,6 +16,8 @@ BLOCK_LENGTH = 6_000
 
 _PRETTY_LENGTH = 200_000
 
+_PAIRS, _ITEMS, _SHORT = 8, 100, 300
+
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
 _REORDERING = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _INVISIBLE = r"\u00ad\u180e\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"
@@ -69,6 +71,26 @@ def _indented(text: str) -> str:
         return msgspec.json.format(text, indent=2)
     except (msgspec.DecodeError, RecursionError):
         return text
+
+
+def is_blank(value: object) -> bool:
+    """Whether a value of evidence says nothing: an empty text, list or object, or null."""
+    return value is None or value in ("", [], {})
+
+
+def is_short(value: object, deep: int = 2) -> bool:
+    """Whether a list or object reads well without the brackets of JSON: little in it, and none of it deep."""
+    match value:
+        case dict() | list() if not deep:
+            return False
+        case dict():
+            return len(value) <= _PAIRS and all(is_short(item, deep - 1) for item in value.values())
+        case list():
+            return len(value) <= _ITEMS and all(is_short(item, deep) for item in value)
+        case str():
+            return len(value) <= _SHORT
+        case _:
+            return True
 
 
 def count(value: int | None) -> Markup:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from watchpost.model.cost import UnpricedReason
 from watchpost.model.notice import DeliveryState
+from watchpost.rules.precision import Row
 
 
 class HealthNumbers(msgspec.Struct, frozen=True):
@@ -16,8 +17,8 @@ class HealthNumbers(msgspec.Struct, frozen=True):
 
     `apply_seconds` is the time spent in all batches applied; `react_lag_s` is how long ago the oldest delivery was received
     that has not been reacted to, 0 if there is none. `unpriced` counts received model calls by why they have no
-    price, `outbox` notices by (channel, state), and `telemetry_rows` and
-    `telemetry_bytes` by table, the latter as they lie on disk.
+    price, `drift_measured` and `drift_failed` the checkpoints at which sessions were compared with their task and were not, `outbox` notices by (channel, state), and `telemetry_rows` and
+    `telemetry_bytes` by table, the latter as they lie on disk. `precision` is what people said of flags.
     """
 
     accepted_spans: int = 0
@@ -34,9 +35,12 @@ class HealthNumbers(msgspec.Struct, frozen=True):
     open_sessions: int = 0
     held_fold_bytes: int = 0
     unpriced: Mapping[UnpricedReason, int] = {}
+    drift_measured: int = 0
+    drift_failed: int = 0
     outbox: Mapping[tuple[str, DeliveryState], int] = {}
     telemetry_rows: Mapping[str, int] = {}
     telemetry_bytes: Mapping[str, int] = {}
+    precision: Sequence[Row] = ()
 
 
 class Health(Protocol):

@@ -80,10 +80,17 @@ def _families(now: HealthNumbers) -> Iterable[Metric]:
     for reason, count in now.unpriced.items():
         unpriced.add_metric([reason], count)
     yield unpriced
+    drift = CounterMetricFamily(
+        "watchpost_drift_checks", "Checkpoints at which a session was compared with its task.", labels=["fate"]
+    )
+    drift.add_metric(["measured"], now.drift_measured)
+    drift.add_metric(["failed"], now.drift_failed)
+    yield drift
     outbox = GaugeMetricFamily("watchpost_outbox_notices", "Notices by channel and state.", labels=["channel", "state"])
     for (channel, state), count in now.outbox.items():
         outbox.add_metric([channel, state], count)
     yield outbox
+    yield from _precision(now)
     rows = GaugeMetricFamily("watchpost_telemetry_rows", "Rows stored, by table.", labels=["table"])
     size = GaugeMetricFamily("watchpost_telemetry_bytes", "Bytes on disk, by table.", labels=["table"])
     for table, count in now.telemetry_rows.items():
@@ -92,3 +99,27 @@ def _families(now: HealthNumbers) -> Iterable[Metric]:
         size.add_metric([table], count)
     yield rows
     yield size
+
+
+def _precision(now: HealthNumbers) -> Iterable[Metric]:
+    given = GaugeMetricFamily(
+        "watchpost_flag_verdicts", "Flags by the verdict that holds.", labels=["project", "kind", "verdict"]
+    )
+    muted = GaugeMetricFamily(
+        "watchpost_detector_muted",
+        "1 where nobody is told of such flags, for people dismissed too many; tools judged by their own verdicts apart.",
+        labels=["project", "kind"],
+    )
+    tools = GaugeMetricFamily(
+        "watchpost_detector_tool_muted",
+        "The same of flags about a tool that is judged by its own verdicts.",
+        labels=["project", "kind", "tool"],
+    )
+    for row in now.precision:
+        given.add_metric([row.project, row.kind, "confirm"], row.tally.confirmed)
+        given.add_metric([row.project, row.kind, "dismiss"], row.tally.dismissed)
+        muted.add_metric([row.project, row.kind], row.others.is_muted)
+        for tool, (_, standing) in row.tools.items():
+            if standing.is_own:
+                tools.add_metric([row.project, row.kind, tool], standing.is_muted)
+    yield from (given, muted, tools)

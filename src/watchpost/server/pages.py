@@ -1,4 +1,4 @@
-"""The pages: sessions, one session, one step, and the raw texts of a step. Rendered here, without a script."""
+"""The pages: sessions, one session, one step, the raw texts of a step, flags, and precision. Rendered here, without a script."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from watchpost.model.flag import FlagState
 from watchpost.model.session import Outcome, State
 from watchpost.server import display
 from watchpost.server.answers import FlagAnswer
 from watchpost.server.api import Wanted
 from watchpost.server.archive import Archive
 from watchpost.server.problem import Problem
+from watchpost.server.review import NOTE_LENGTH, Review, way_on
+from watchpost.server.verdicts import WantedFlags
 
 PAGE = 200
 """Steps on one page."""
@@ -27,11 +30,12 @@ PAGE = 200
 _HERE = Path(__file__).parent
 _STATIC = _HERE / "static"
 _FILTERS = ("project", "session_id", "state", "outcome", "workflow", "user_id")
+_FLAG_FILTERS = ("project", "session_id", "kind", "tool", "state", "verdict", "since", "until")
 _PROGRAM_PATHS = ("/api/", "/v1/", "/static/", "/openapi.json", "/healthz", "/readyz", "/metrics")
 _NO_STORE = {"cache-control": "no-store"}
 
 
-def router(archive: Archive) -> APIRouter:
+def router(archive: Archive, review: Review) -> APIRouter:
     """The page routes. They read the stores, so they are plain functions, which run in worker threads."""
     routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -66,7 +70,10 @@ def router(archive: Archive) -> APIRouter:
     @routes.get("/sessions/{key}/steps/{step_id}")
     def step(key: str, step_id: str, trace_id: Annotated[str, Query(max_length=64)] = "") -> Response:
         place = archive.step(key, step_id, trace_id)
-        return _page("step.html", key=key, step=place.detail, before=place.before, following=place.after)
+        project, _ = archive.session_ref(key)
+        return _page(
+            "step.html", key=key, project=project, step=place.detail, before=place.before, following=place.after
+        )
 
     @routes.get("/sessions/{key}/steps/{step_id}/raw/{part}")
     def raw(
@@ -78,6 +85,25 @@ def router(archive: Archive) -> APIRouter:
         value: object = getattr(archive.step(key, step_id, trace_id).detail, part)
         text = value.encode("utf-8", "replace") if isinstance(value, str) else msgspec.json.encode(value)
         return PlainTextResponse(text, headers=_NO_STORE)
+
+    @routes.get("/flags")
+    def flags(request: Request, wanted: WantedFlags) -> Response:
+        page = review.page(wanted)
+        asked = {name: request.query_params.get(name, "") for name in _FLAG_FILTERS}
+        given = {name: value for name, value in asked.items() if value}
+        return _page(
+            "flags.html",
+            page=page,
+            asked=asked,
+            filtered=bool(given),
+            later=wanted.before is not None,
+            first_page="?" + urlencode(given),
+            next_page="?" + urlencode({**given, "limit": wanted.limit, "cursor": page.next}) if page.next else None,
+        )
+
+    @routes.get("/precision")
+    def precision(project: Annotated[str, Query(max_length=1024)] = "") -> Response:
+        return _page("precision.html", found=review.precision(project))
 
     return routes
 
@@ -113,6 +139,8 @@ def _environment() -> Environment:
         display.shown,
         display.block,
         display.json_block,
+        display.is_blank,
+        display.is_short,
         display.count,
         display.told,
         display.money,
@@ -126,6 +154,9 @@ def _environment() -> Environment:
         tally=_tally,
         states=get_args(State),
         outcomes=get_args(Outcome),
+        flag_states=get_args(FlagState),
+        note_length=NOTE_LENGTH,
+        way_on=way_on,
         style=f"/static/watchpost.css?v={_digest('watchpost.css')}",
     )
     return templates
@@ -136,10 +167,10 @@ def _digest(name: str) -> str:
 
 
 def _tally(flags: list[FlagAnswer]) -> list[tuple[str, str, int]]:
-    """(kind, severity, how many) of the flags that hold, in their order."""
+    """(kind, severity, how many) of the flags that hold and were not dismissed, in their order."""
     counted: dict[tuple[str, str], int] = {}
     for flag in flags:
-        if flag.state != "withdrawn":
+        if flag.state != "withdrawn" and (flag.verdict is None or flag.verdict.verdict != "dismiss"):
             counted[flag.kind, flag.severity] = counted.get((flag.kind, flag.severity), 0) + 1
     return [(kind, severity, many) for (kind, severity), many in counted.items()]
 

@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
+from watchpost.detect.catalogue import declared
 from watchpost.ingest.published_prices import price_table
+from watchpost.rules.precision import Precision
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings
 from watchpost.runtime.wiring import Watchpost, assemble, open_stores
-from watchpost.server.app import ServerSettings, create_app
+from watchpost.server.app import Reviewing, ServerSettings, create_app
+from watchpost.server.contracts import Contracts
 from watchpost.server.health import HealthNumbers
 from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.unpriced import UnpricedCalls
@@ -74,9 +77,12 @@ class FlowHealth:
             open_sessions=self._watchpost.sessions.open_count,
             held_fold_bytes=self._watchpost.sessions.held_bytes,
             unpriced=self._watchpost.pricing.unpriced,
+            drift_measured=self._watchpost.drift_checker.measured,
+            drift_failed=self._watchpost.drift_checker.failed,
             outbox=stores.state.backlog(),
             telemetry_rows={size.table: size.rows for size in sizes},
             telemetry_bytes={size.table: size.bytes for size in sizes},
+            precision=Precision(self._watchpost.precision, stores.state.verdict_counts("")).rows(),
         )
 
 
@@ -148,6 +154,8 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
         points=stores.telemetry,
         unpriced=UnpricedCalls(stores.telemetry, lambda: price_table(now_ns())),
         readiness=ReadinessCheck(stores.telemetry, now_ns),
+        reviewing=Reviewing(stores.state, flow, watchpost.precision, now_ns),
+        contracts=Contracts(stores.state, flow, now_ns, declared(settings.detectors)),
         health=FlowHealth(watchpost),
         settings=ServerSettings(
             host=settings.host, grpc_port=settings.grpc_port, max_body_bytes=settings.ingest.body_mib * _MIB
@@ -174,10 +182,13 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
         asyncio.create_task(flow.supervisor.persist("decoding", functools.partial(process.run, stop)))
         for process in watchpost.decoding
     ]
+    measuring = asyncio.create_task(
+        flow.supervisor.persist("context drift", functools.partial(watchpost.drift_checker.run, flow.report, stop))
+    )
     try:
         await server.serve(sockets=[sock])
     finally:
         stop.set()
-        await asyncio.gather(*deliveries, *decoding, return_exceptions=True)
+        await asyncio.gather(*deliveries, *decoding, measuring, return_exceptions=True)
         flow.stop()
         await asyncio.to_thread(thread.join)

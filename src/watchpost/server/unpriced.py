@@ -57,14 +57,14 @@ class UnpricedCalls:
         return UnpricedAnswer(self._table(), [_answer(model) for model in found[:limit]], len(found) > limit)
 
 
-def since_ns(text: str) -> int:
-    """A moment as ISO 8601 writes it, UTC unless it says otherwise; empty is ever. Raises `ParameterError` for anything else."""
+def since_ns(text: str, parameter: str = "since") -> int:
+    """A moment as ISO 8601 writes it, UTC unless it says otherwise; empty is 0. Raises `ParameterError` for anything else."""
     if not text:
         return 0
     try:
         since = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ParameterError("since", "no moment as ISO 8601 writes it") from error
+        raise ParameterError(parameter, "no moment as ISO 8601 writes it") from error
     since = since if since.tzinfo else since.replace(tzinfo=UTC)
     # beyond what a time in nanoseconds can be, nothing is left to tell apart
     return min(max((since - _EPOCH) // timedelta(microseconds=1) * 1000, 0), 2**63 - 1)

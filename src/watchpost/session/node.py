@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from sys import intern
 
 import msgspec
 
-from watchpost.model.step import STEP_KINDS, Reading, Step, Tokens
-
-TEXT_KEPT = 8192
-"""Characters of a tool call's arguments and of its result that stay in the fold."""
+from watchpost.model.step import STEP_KINDS, TEXT_KEPT, Reading, Step, Tokens
+from watchpost_core.shape import shape_of
+from watchpost_core.utterance import said
 
 UNREPORTED = Tokens()
+
+_SPENT = re.compile(
+    r"""budget[ _]?(?:limit[ ]?)?(?:has[ ]been[ ]|was[ ]|is[ ])?(?:exceeded|exhausted|spent|used[ ]up)
+      | exceed(?:s|ed|ing)?[ ](?:the[ ]|its[ ]|your[ ]|max(?:imum)?[ ])*(?:\w+[ _])?budget | max[_ ]budget | over[_ ]budget
+      | exceed(?:s|ed)?[ ]the[ ](?:total_|input_|output_|request_|response_)tokens_limit | (?:token|cost)_?budget_?(?:error|exceeded)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""How errors say that a run may spend no more. A quota or a rate limit of a provider is none, and neither is a limit of turns."""
 
 
 class Node(msgspec.Struct, gc=False):
@@ -19,7 +28,7 @@ class Node(msgspec.Struct, gc=False):
 
     `own` is the step as its span alone tells it. `call` tells this call from all others: the provider's id of the answer, or
     the model's id of the tool call; empty where there is none. `failed` marks a model call or a structural span that ended in
-    an error, `usage` is the total a structural span reports for all beneath it.
+    an error, `usage` is the total a structural span reports for all beneath it. `over_budget` says that the error is of a budget that was spent.
     """
 
     span_id: bytes
@@ -43,6 +52,7 @@ class Node(msgspec.Struct, gc=False):
     step: Step | None
     own: Step | None
     counted: bool = False
+    over_budget: bool = False
 
 
 def standing(node: Node) -> tuple[object, ...]:
@@ -67,6 +77,15 @@ def same_call(above: Node, below: Node) -> bool:
     return above.tool == below.tool or (above.call != "" and above.call == below.call)
 
 
+_STOPS = frozenset({"llm", "guardrail", "agent", "workflow", "chain", "turn"})
+"""Kinds of spans whose errors can stop a run: a tool that speaks of a budget speaks of its own business."""
+
+
+def is_over_budget(error: str) -> bool:
+    """Whether an error says that a budget was spent."""
+    return bool(error) and _SPENT.search(error) is not None
+
+
 def absorbed(step: Step, echo: Step | None) -> Step:
     """A call with what only an echo of it tells."""
     if echo is None:
@@ -84,12 +103,24 @@ def absorbed(step: Step, echo: Step | None) -> Step:
     )
 
 
+def _texts(reading: Reading) -> tuple[str, str, str]:
+    """Arguments, result and, where the result is cut, its shape, as a step holds them."""
+    kind, output = reading.kind, reading.output
+    if kind == "llm":
+        return "", said(output)[:TEXT_KEPT] if output else "", ""
+    if kind not in {"tool", "handoff"}:
+        return "", said(output or reading.input)[:TEXT_KEPT], ""
+    if len(output) <= TEXT_KEPT:
+        return reading.input[:TEXT_KEPT], output, ""
+    return reading.input[:TEXT_KEPT], output[:TEXT_KEPT], shape_of(output)
+
+
 def node_of(reading: Reading, trace_id: bytes) -> Node:
     """What the fold keeps of a reading. Texts that name something recur in every span of a kind, and are kept once."""
-    kind, name, tool, agent = reading.kind, intern(reading.name), intern(reading.tool), intern(reading.agent)
+    kind, name, tool, agent = intern(reading.kind), intern(reading.name), intern(reading.tool), intern(reading.agent)
     step: Step | None = None
     if kind in STEP_KINDS:
-        called = kind == "tool"
+        arguments, result, shape = _texts(reading)
         step = Step(
             trace_id,
             reading.span_id,
@@ -105,11 +136,14 @@ def node_of(reading: Reading, trace_id: bytes) -> Node:
             reading.error_type,
             reading.tokens,
             reading.cost_nano,
-            reading.input[:TEXT_KEPT] if called else "",
-            reading.output[:TEXT_KEPT] if called else "",
+            arguments,
+            result,
             reading.error,
             reading.asked,
             reading.ran,
+            reading.mentioned,
+            kind == "llm" and reading.input != "",
+            shape,
         )
     return Node(
         reading.span_id,
@@ -132,4 +166,5 @@ def node_of(reading: Reading, trace_id: bytes) -> Node:
         reading.tokens if step is None and reading.tokens != UNREPORTED else UNREPORTED,
         step,
         step,
+        over_budget=reading.status == "error" and kind in _STOPS and is_over_budget(reading.error),
     )

@@ -11,18 +11,21 @@ from watchpost.session.trace import Trace
 
 
 def outcome(session: Session) -> Outcome:
-    """The outcome of the session's last run, which is its last trace of more than evaluations.
+    """The outcome of the session's last run.
 
-    A run whose root never ended went silent: `timeout`. A run failed if its root did, if its last model call did, or if
+    A run that was stopped because it had spent its budget, by what one of its spans says, is `budget_exceeded`. One whose root never
+    ended went silent: `timeout`. A run failed if its root did, if its last model call did, or if
     an agent or a span around its steps did and nothing happened after it; what was said of the run later, as an evaluation, is
     no part of it. Then a failed tool call after the last good model call makes it `tool_error`; an error named for a time
     limit `timeout`; any other left no usable output: `bad_output`. All else is `completed`.
     """
-    runs = [trace for trace in session.traces.values() if any(n.kind != "evaluation" for n in trace.nodes.values())]
-    run = max(runs or session.traces.values(), key=lambda trace: (trace.started_ns, trace.trace_id))
-    if not run.ended_roots or run.open_roots:
-        return "timeout"
+    run = last_run(session)
+    is_over = run.ended_roots > 0 and not run.open_roots
     steps = [step for step in reversed(session.steps) if step.trace_id == run.trace_id and step.kind != "evaluation"]
+    if (not is_over or _failed(run, steps)) and _spent(run):
+        return "budget_exceeded"
+    if not is_over:
+        return "timeout"
     if not _failed(run, steps):
         return "completed"
     for step in steps:
@@ -33,6 +36,21 @@ def outcome(session: Session) -> Outcome:
         if step.kind == "llm" and step.status == "ok":
             break
     return "bad_output"
+
+
+def last_run(session: Session) -> Trace:
+    """The last trace of more than evaluations; the session has a trace."""
+    runs = [trace for trace in session.traces.values() if any(n.kind != "evaluation" for n in trace.nodes.values())]
+    return max(runs or session.traces.values(), key=lambda trace: (trace.started_ns, trace.trace_id))
+
+
+def _spent(run: Trace) -> bool:
+    """Whether a span says that a budget stopped it, and no model call went well after that."""
+    stopped = [node for node in run.nodes.values() if node.over_budget]
+    if not stopped:
+        return False
+    last = max(node.end_ns or node.start_ns for node in stopped)
+    return not any(n.kind == "llm" and n.start_ns >= last and n.end_ns and not n.failed for n in run.nodes.values())
 
 
 def _failed(run: Trace, latest_first: Sequence[Step]) -> bool:

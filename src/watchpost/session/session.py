@@ -8,6 +8,7 @@ import msgspec
 
 from watchpost.model.session import Outcome, State, Summary, Totals, session_key
 from watchpost.model.step import Step
+from watchpost.session.estimate import is_silent, untold
 from watchpost.session.trace import Trace
 from watchpost.session.twins import Twins
 
@@ -15,6 +16,9 @@ SLOT_NS = 600 * 10**9
 """The ledger keeps a session's steps in rows of ten minutes by their start."""
 
 StepKey = tuple[int, bytes, bytes]
+
+_Counts = tuple[int | None, int | None, int | None, int | None]
+"""Input, output, cached and reasoning tokens."""
 
 
 class Quiet(msgspec.Struct, frozen=True):
@@ -78,14 +82,17 @@ class Session:
             "untold": 0,
             "asked": 0,
             "unsaid": 0,
+            "silent": 0,
         }
         self._input, self._output, self._cached, self._reasoning, self._cost = (_Sum() for _ in range(5))
 
     def place(self, step: Step) -> None:
         """Add a step where its start puts it."""
         key = step_key(step)
-        place = len(self._order) if not self._order or key > self._order[-1] else bisect_left(self._order, key)
-        self._count_retries(place - 1, place + 1, -1)
+        place = len(self._order)
+        if place and key < self._order[-1]:
+            place = bisect_left(self._order, key)
+            self._count_retries(place - 1, place + 1, -1)
         self._order.insert(place, key)
         self.steps.insert(place, step)
         self._count_retries(place - 1, place + 2, 1)
@@ -157,7 +164,8 @@ class Session:
         """What it used so far.
 
         A model call that failed and was made again at once is one call with the next. Where an agent worked and no model call
-        was seen, their number is not reported, and tokens are what agents report as their total. Where a model asked for tools,
+        was seen, their number is not reported, and tokens are what agents report as their total. Where calls were seen that
+        told no tokens, what an agent above them reports beyond its other calls is added. Where a model asked for tools,
         or may have, and none was seen, the number of tool calls is not reported; nor is that of errors where a call does not tell.
         """
         counts = self._counts
@@ -165,9 +173,10 @@ class Session:
         silent = not counts["ran"] and (counts["asked"] > 0 or counts["unsaid"] > 0 or unseen)
         tokens = (self._input.value, self._output.value, self._cached.value, self._reasoning.value)
         estimated = False
-        if unseen:
-            tokens = self._estimate()
-            estimated = tokens[0] is not None
+        if unseen or counts["silent"]:
+            more = self._untold(unseen=unseen)
+            estimated = more[0] is not None if unseen else any(more)
+            tokens = more if unseen else _sum(tokens, more)
         return Totals(
             len(self.steps),
             None if unseen else counts["llm"] - counts["retries"],
@@ -192,8 +201,11 @@ class Session:
         traces = self.traces.values()
         return any(trace.agents or trace.tools for trace in traces) and not any(t.tripped for t in traces)
 
-    def _estimate(self) -> tuple[int | None, int | None, int | None, int | None]:
-        found = [trace.estimate() for trace in self.traces.values()]
+    def _untold(self, *, unseen: bool) -> _Counts:
+        """What agents report of calls that were not seen, or told nothing."""
+        found = [untold(trace, unseen=unseen) for trace in self.traces.values() if trace.usage]
+        if not found:
+            return None, None, None, None
         input_, output, cached, reasoning = (
             [count for count in column if count is not None]
             for column in zip(*[(t.input, t.output, t.cached, t.reasoning) for t in found], strict=True)
@@ -214,6 +226,7 @@ class Session:
             counts["llm"] += sign
             counts["asked"] += sign * (step.asked or 0)
             counts["unsaid"] += sign * (step.asked is None)
+            counts["silent"] += sign * is_silent(step)
             self._input.move(step.tokens.input, sign)
             self._output.move(step.tokens.output, sign)
             self._cached.move(step.tokens.cached, sign)
@@ -247,6 +260,12 @@ class Session:
 def slot_of(start_ns: int) -> int:
     """The slot, in Unix seconds, of a step that starts at a time."""
     return start_ns // SLOT_NS * 600
+
+
+def _sum(told: _Counts, more: _Counts) -> _Counts:
+    """What was told with what is more; a total of zero adds nothing, for that is what agents report that counted nothing."""
+    one, two, three, four = [(count or 0) + extra if extra else count for count, extra in zip(told, more, strict=True)]
+    return one, two, three, four
 
 
 def _total(counts: list[int]) -> int | None:

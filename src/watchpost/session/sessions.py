@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
+from watchpost.session.delegation import note_delegations
 from watchpost.session.hosts import Hosts
 from watchpost.session.node import Node
 from watchpost.session.outcome import outcome
@@ -29,11 +30,15 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What one settling changed: the sessions, those that nothing of an agent is left in with the key that took it, and the moves."""
+    """What one settling changed: the sessions, those that nothing of an agent is left in with the key that took it, and the moves.
+
+    `reminded` are the sessions in which nothing changed, but which somebody wanted to look at by now.
+    """
 
     changed: tuple[Session, ...]
     moved_to: dict[str, str]
     moves: tuple[Move, ...]
+    reminded: tuple[Session, ...] = ()
 
 
 class Sessions:
@@ -51,6 +56,7 @@ class Sessions:
         self._loading: list[Trace] = []
         self._loaded: list[SessionRef] = []
         self._clock = Timers()
+        self._reminders = Timers()
         self._hosts = Hosts()
         self._held_bytes = 0
 
@@ -152,20 +158,33 @@ class Sessions:
             for ref, to in left.items()
             if changed[to].is_agentic and not changed[ref].is_agentic
         }
-        return Settled(tuple(changed.values()), moved_to, tuple(moves))
+        return Settled(tuple(changed.values()), moved_to, tuple(moves), self._remind(changed, now_ns))
+
+    def find(self, ref: SessionRef) -> Session | None:
+        """A session, if it is held."""
+        return self._sessions.get(ref)
 
     def wake(self, summary: Summary) -> None:
         """Remember that a session that need not be held ends when it is due."""
         state = "running" if summary.state == "ended" else summary.state
         self._clock.set((summary.project, summary.session_id), summary.due_ns, state)
 
+    def remind(self, times: Iterable[tuple[SessionRef, int]]) -> None:
+        """Have each of these sessions looked at once more at a time, instead of at any time given before; 0 is never."""
+        for ref, at_ns in times:
+            if at_ns:
+                self._reminders.set(ref, at_ns, "running")
+            else:
+                self._reminders.stop(ref)
+
     def ripe(self, now_ns: int) -> list[SessionRef]:
         """The sessions that are not held and whose time has come: to be loaded before the next settling."""
-        return [ref for ref in self._clock.ripe(now_ns) if ref not in self._sessions]
+        due = {*self._clock.ripe(now_ns), *self._reminders.ripe(now_ns)}
+        return [ref for ref in due if ref not in self._sessions]
 
     def is_ripe(self, now_ns: int) -> bool:
         """Whether the time of any session, held or not, has come."""
-        return bool(self._clock.ripe(now_ns))
+        return bool(self._clock.ripe(now_ns) or self._reminders.ripe(now_ns))
 
     def due_ns(self, session: Session) -> int:
         """When a session ends by itself; 0 if it has."""
@@ -214,6 +233,7 @@ class Sessions:
 
     def _settle_trace(self, trace: Trace) -> Session:
         session = self._sessions[trace.project, self._home(trace)]
+        note_delegations(trace)
         if trace.session_id != session.session_id:
             self._leave(trace)
             trace.session_id = session.session_id
@@ -295,6 +315,13 @@ class Sessions:
             session.state = "reopened"
             session.outcome = None
         self._clock.set(ref, session.due_ns(self._quiet), session.state)
+
+    def _remind(self, changed: Mapping[SessionRef, Session], now_ns: int) -> tuple[Session, ...]:
+        """The sessions to be looked at by now, beside those that are looked at anyway."""
+        due = self._reminders.ripe(now_ns)
+        for ref in due:
+            self._reminders.stop(ref)
+        return tuple(session for ref in due if ref not in changed and (session := self._sessions.get(ref)) is not None)
 
     def _end(self, now_ns: int, revision: int) -> list[Session]:
         ended: list[Session] = []

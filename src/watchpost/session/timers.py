@@ -1,4 +1,4 @@
-"""When sessions end by themselves."""
+"""When sessions end by themselves, and when they are to be looked at again."""
 
 from __future__ import annotations
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from watchpost.model.step import Reading, Step, Tokens
+from watchpost.session.doings import Doings
 from watchpost.session.node import UNREPORTED, Node, absorbed, node_of, same_call, standing
 
 NODE_BYTES = 1400
@@ -29,7 +30,8 @@ class Trace:
     `touched` and `retitled` name the spans that changed, and those whose agent may have, since the trace was last settled;
     `placed` holds what then stood in the session `session_id`; `stirred` says that more than evaluations came since,
     `claimed` that what names it changed; `weight` is what it then held in memory, in bytes.
-    `twinned` names the calls that then stood among the session's twins. `agents` and `tools` count spans; `tripped` says that a
+    `twinned` names the calls that then stood among the session's twins. `agents` and `tools` count spans, `agent_spans` names those of
+    kind agent, and `doings` what these did, once there are agents of two names; `tripped` says that a
     guardrail stopped something; `target` is what an evaluation sent as a trace of its own speaks of.
 
     Wrappers are demoted: a model call that has a model call beneath it is no step, for only the innermost one is the
@@ -63,6 +65,8 @@ class Trace:
         self._above_llm: set[bytes] = set()
         self._above_agent: set[bytes] = set()
         self.agents = 0
+        self.agent_spans: set[bytes] = set()
+        self.doings: Doings | None = None
         self.tools = 0
         self.tripped = False
         self.target = b""
@@ -107,18 +111,9 @@ class Trace:
         """Whether it is model calls alone, that nothing ties to an agent or a session."""
         return 0 < self._calls == len(self.nodes) - self._others and not self._sessions
 
-    def estimate(self) -> Tokens:
-        """The totals of the topmost structural spans that report any."""
-        top = [
-            usage
-            for span_id, usage in self.usage.items()
-            if not any(above.span_id in self.usage for above in self._upward(self.nodes[span_id].parent_id))
-        ]
-        counts = [
-            [count for count in column if count is not None]
-            for column in zip(*[(t.input, t.output, t.cached, t.cache_write, t.reasoning) for t in top], strict=True)
-        ]
-        return Tokens(*[sum(column) if column else None for column in counts])
+    def children(self, span_id: bytes) -> Sequence[bytes]:
+        """The ids of the spans right beneath one, in no certain order."""
+        return self._children.get(span_id, ())
 
     def claim(self, fact: str) -> Claim | None:
         """The holding claim of `workflow`, `root`, `service` or `user_id`."""
@@ -126,7 +121,7 @@ class Trace:
 
     def agent(self, span_id: bytes) -> str:
         """The name of the agent that a span belongs to: its own or that of its nearest ancestor that has one."""
-        for node in self._upward(span_id):
+        for node in self.upward(span_id):
             if node.agent:
                 return node.agent
         return ""
@@ -161,6 +156,8 @@ class Trace:
         self._claim(node)
         self._note(node)
         self.agents += node.kind in _AGENTIC
+        if node.kind == "agent":
+            self.agent_spans.add(node.span_id)
         self._others += node.kind == "other"
         self._calls += node.kind == "llm"
         self.tools += node.kind == "tool"
@@ -297,7 +294,7 @@ class Trace:
         return above is not None and same_call(above, node)
 
     def _tool_above(self, node: Node) -> Node | None:
-        for ancestor in self._upward(node.parent_id):
+        for ancestor in self.upward(node.parent_id):
             if ancestor.kind == "tool":
                 return ancestor
             if ancestor.kind in _BARRIERS:
@@ -324,7 +321,7 @@ class Trace:
                 self.touched.add(below.span_id)
                 self._merge_around(below)
 
-    def _upward(self, span_id: bytes) -> Iterator[Node]:
+    def upward(self, span_id: bytes) -> Iterator[Node]:
         """The span and its ancestors, as far as they are known."""
         for _ in range(MAX_DEPTH):
             node = self.nodes.get(span_id)
@@ -335,7 +332,7 @@ class Trace:
 
     def _depth(self, node: Node) -> tuple[bool, int]:
         """Whether the chain to the root is broken, and how long it is."""
-        line = list(self._upward(node.span_id))
+        line = list(self.upward(node.span_id))
         return bool(line[-1].parent_id), len(line)
 
     def _claim(self, node: Node) -> None:

@@ -10,6 +10,7 @@ _USAGE = f"{_END}.raw.usage"
 DIALECT = Dialect(
     name="llamaindex",
     facts={
+        "agent": ("llamaindex.step.input_summary>current_agent_name",),
         "model": (f"{_END}.raw.model", "LLMChatStartEvent/model_dict.model_name"),
         "response_id": (f"{_END}.raw.id",),
         "finish": (f"{_END}.raw.choices>0.finish_reason",),
@@ -24,6 +25,11 @@ DIALECT = Dialect(
         "cached_tokens": (f"{_USAGE}.prompt_tokens_details.cached_tokens",),
         "reasoning_tokens": (f"{_USAGE}.completion_tokens_details.reasoning_tokens",),
     },
-    implies={"LLMChatStartEvent/": "llm", "llamaindex.run_id": "chain"},
+    implies={
+        "LLMChatStartEvent/": "llm",
+        "llamaindex.run_id": "chain",
+        "workflow.output/": "workflow",  # the root of a run carries nothing but what came of it
+        "SpanDropEvent/": "chain",
+    },
     disguises={r"\w*Tool\.a?call": "tool", r"\w*(Agent|Workflow)\.run": "agent"},
 )

@@ -8,7 +8,6 @@ Integers must fit the column (64 bits signed where the model allows any), else O
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias, cast
 
@@ -20,6 +19,7 @@ from watchpost.model.step import Reading
 from watchpost.model.telemetry import ExponentialBuckets, ExponentialHistogram, Histogram, MetricPoint, Quantiles
 from watchpost.store.contracts import LedgerRow, Member, StoredLog, StoredMetric
 from watchpost.store.engines.clickhouse_sql import readable
+from watchpost_core.mentions import unpacked
 
 _TRACE = pa.binary(16)
 _SPAN = pa.binary(8)
@@ -27,6 +27,8 @@ _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
 _NO_TARGET = bytes(24)
 _MOST_ASKED = 65_535
+_FEW = pa.dictionary(pa.int32(), pa.string())
+_TEXTS = pa.list_(pa.string())
 _COUNTS = pa.list_(pa.uint64())
 _NO_HISTOGRAM = Histogram(0, None, None, None)
 _NO_BUCKETS = ExponentialBuckets()
@@ -76,6 +78,7 @@ def span_table(rows: Sequence[Reading]) -> pa.Table:
         "texts": _texts(rows),
         "rest": _text([r.rest for r in rows]),
         "refs": _few_or_none([r.refs for r in rows]),
+        "mentioned": _digests([r.mentioned for r in rows]),
     }
     return pa.table({name: column for name, column in columns.items() if column is not None})
 
@@ -246,20 +249,27 @@ def _value_columns(points: Sequence[MetricPoint]) -> Columns:
 
 def _texts(rows: Sequence[Reading]) -> pa.ListArray:
     """Input and output of each span side by side, so that one repeats the other within reach of compression."""
-    flat = _text([text for r in rows for text in (r.input, r.output)])
-    return pa.ListArray.from_arrays(_int32(range(0, 2 * len(rows) + 1, 2)), flat)
+    flat = [""] * (2 * len(rows))
+    flat[::2] = [r.input for r in rows]
+    flat[1::2] = [r.output for r in rows]
+    return pa.FixedSizeListArray.from_arrays(_text(flat), 2).cast(_TEXTS)
+
+
+def _digests(sets: list[bytes]) -> pa.ListArray | None:
+    """Sets of digests, four bytes each, as lists of numbers."""
+    joined = b"".join(sets)
+    if not joined:
+        return None
+    numbers = pa.array(unpacked(joined), pa.uint32())
+    return pa.ListArray.from_arrays(_offsets([len(each) // 4 for each in sets]), numbers)
 
 
 def _few(values: list[str]) -> pa.DictionaryArray:
     """Text of few distinct values."""
-    distinct = list(dict.fromkeys(values))
-    codes = dict(zip(distinct, range(len(distinct)), strict=True))
-    return pa.DictionaryArray.from_arrays(_int32(map(codes.__getitem__, values)), _text(distinct))
-
-
-def _int32(values: Iterable[int]) -> pa.Array:
-    held = array("i", values)
-    return pa.Array.from_buffers(pa.int32(), len(held), [None, pa.py_buffer(held)])
+    try:
+        return pa.array(values, _FEW)
+    except UnicodeEncodeError:
+        return pa.array([readable(value) for value in values], _FEW)
 
 
 def _few_or_none(values: list[str]) -> pa.DictionaryArray | None:

@@ -8,12 +8,15 @@ from typing import cast
 import msgspec
 
 from watchpost.model.session import Summary, Totals
-from watchpost.model.step import Reading, Tokens
+from watchpost.model.step import STEP_KINDS, Reading, Tokens
 from watchpost.model.telemetry import LogLine
 from watchpost.store.contracts import LedgerStep, Member
+from watchpost_core.mentions import packed
+from watchpost_core.utterance import LONGEST as UTTERED
 
 Row = Sequence[object]
 
+_STEPS = ", ".join(f"'{kind}'" for kind in sorted(STEP_KINDS))
 _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)
 _NO_TARGET = bytes(24)
@@ -25,11 +28,15 @@ _SPAN_HEAD = (
 _INPUT = "if(empty(texts), input, texts[1])"
 _OUTPUT = "if(empty(texts), output, texts[2])"
 
-WHOLE_SPAN = f"{_SPAN_HEAD}, {_INPUT}, {_OUTPUT}, rest, refs"
+WHOLE_SPAN = f"{_SPAN_HEAD}, {_INPUT}, {_OUTPUT}, rest, refs, mentioned"
 """The columns of a whole reading, in the order that `readings` takes them."""
 
-FOLD_SPAN = f"{_SPAN_HEAD}, if(kind = 'tool', {_INPUT}, ''), if(kind = 'tool', {_OUTPUT}, ''), '{{}}', refs"
-"""The same with what the fold needs: no `rest`, and texts of tool calls only."""
+_CUT = f"substringUTF8({{text}}, 1, {UTTERED})"
+_FOLD_INPUT = f"multiIf(kind IN ('tool', 'handoff'), {_INPUT}, kind = 'llm', substringUTF8({_INPUT}, 1, 1), kind IN ({_STEPS}), {_CUT.format(text=_INPUT)}, '')"
+_FOLD_OUTPUT = f"multiIf(kind IN ('tool', 'handoff'), {_OUTPUT}, kind IN ({_STEPS}), {_CUT.format(text=_OUTPUT)}, '')"
+
+FOLD_SPAN = f"{_SPAN_HEAD}, {_FOLD_INPUT}, {_FOLD_OUTPUT}, '{{}}', refs, mentioned"
+"""The same with what the fold needs: no `rest`, texts of steps alone, and of a model call's input whether there is any."""
 
 MEMBER = "project, session_id, trace_id, seq, live"
 
@@ -74,11 +81,12 @@ def readings(rows: Iterable[Row]) -> list[Reading]:
 
 def _reading(row: Row) -> Reading:
     head = cast("tuple[str, bytes, bytes]", row[:3])
-    texts = cast("tuple[str, str, str, str]", row[33:])
+    texts = cast("tuple[str, str, str, str]", row[33:37])
+    mentioned = packed(cast("Sequence[int]", row[37]))
     tokens = Tokens(*cast("Sequence[int | None]", row[27:32]))
     parent = b"" if row[3] == _NO_SPAN else row[3]
     target = b"" if row[26] == _NO_TARGET else row[26]
-    values = (*head, parent, *row[4:25], row[25] == 1, target, tokens, row[32], *texts)
+    values = (*head, parent, *row[4:25], row[25] == 1, target, tokens, row[32], *texts, mentioned)
     return Reading(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
 
 

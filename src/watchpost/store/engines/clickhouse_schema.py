@@ -212,11 +212,16 @@ _TOLD = (
 )
 """What a span tells beyond its status, and counts that a source may leave untold."""
 
+_MENTIONED = """
+ALTER TABLE spans ADD COLUMN IF NOT EXISTS mentioned Array(UInt32) CODEC(ZSTD(1)) AFTER refs"""
+"""What the texts name that the fold does not keep; rows from before name nothing."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_SPANS, _MEMBERS, _MEMBERS_BY_TRACE, _LEDGER, _SESSIONS, _LOGS),
     (_METRICS,),
     (_TEXTS, *_SELDOM),
     _TOLD,
+    (_MENTIONED,),
 )
 """The statements of each version, from version 1. A statement may run twice; a published version is never edited."""
 

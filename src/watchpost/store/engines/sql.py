@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self, cast
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from watchpost.model.fact import Verdict
 from watchpost.model.flag import Flag
+from watchpost.model.knowledge import Draft, Lesson
 from watchpost.model.notice import AlertEvent, DeliveryState, Due, Notice, Receipt
-from watchpost.store.contracts import Cursor, StateBatch
+from watchpost.query.flags import FlagFilter, VerdictCount
+from watchpost.store.contracts import Cursor, SessionPin, StateBatch, StoredVerdict
 from watchpost.store.engines.sql_schema import migrate
-from watchpost.store.engines.sql_tables import CURSOR, FLAGS, OUTBOX
+from watchpost.store.engines.sql_tables import CURSOR, DRAFTS, FLAGS, LESSONS, OUTBOX, PINS, TABLES, VERDICTS
 
 _IN_LIMIT = 500
 """How many values one `IN` takes; the least that a supported database allows in a statement is 999."""
@@ -24,7 +28,7 @@ _BUSY_MS = 10_000
 
 
 class SqlState:
-    """The state store: `StateWriter`, `FlagReader` and `Outbox`. Safe for any number of threads."""
+    """The state store: `StateWriter`, `KnowledgeSource`, `FlagReader`, `FlagList` and `Outbox`. Safe for any number of threads."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -55,22 +59,29 @@ class SqlState:
 
     def commit(self, batch: StateBatch) -> None:
         """See `StateWriter`."""
-        cursor = self._insert(CURSOR).values(id=1, batch=batch.cursor.batch, seq=batch.cursor.seq)
-        cursor = cursor.on_conflict_do_update(
-            index_elements=[CURSOR.c.id], set_={"batch": cursor.excluded.batch, "seq": cursor.excluded.seq}
-        )
+        cursor: dict[str, object] = {"id": 1, "batch": batch.cursor.batch, "seq": batch.cursor.seq}
         with self._engine.begin() as connection:
-            connection.execute(cursor)
-            if batch.flags:
-                flags = self._insert(FLAGS)
-                columns = {column.name: flags.excluded[column.name] for column in FLAGS.c if column.name != "id"}
-                connection.execute(
-                    flags.on_conflict_do_update(index_elements=[FLAGS.c.id], set_=columns),
-                    [_flag_row(f) for f in batch.flags],
-                )
-            if batch.notices:
-                notices = self._insert(OUTBOX).on_conflict_do_nothing(index_elements=[OUTBOX.c.id])
-                connection.execute(notices, [_notice_row(n) for n in batch.notices])
+            self._put(connection, "cursor", [cursor], replace=True)
+            self._put(connection, "flags", [_flag_row(each) for each in batch.flags], replace=True)
+            self._put(connection, "outbox", [_notice_row(each) for each in batch.notices], replace=False)
+            self._put(connection, "pins", [msgspec.structs.asdict(each) for each in batch.pins], replace=True)
+            self._put(connection, "lessons", [_lesson_row(each) for each in batch.lessons], replace=False)
+            self._put(connection, "drafts", [msgspec.structs.asdict(each) for each in batch.drafts], replace=True)
+            self._put(connection, "verdicts", [_verdict_row(each) for each in batch.verdicts], replace=False)
+
+    def _put(self, connection: Connection, name: str, rows: list[dict[str, object]], *, replace: bool) -> None:
+        """Insert rows into a table; those that are there already are replaced, or left as they are."""
+        if not rows:
+            return
+        table = TABLES[name]
+        insert = self._insert(table)
+        keys = [table.c.id] if table is OUTBOX else list(table.primary_key)
+        if replace:
+            names = [column.name for column in table.columns if not column.primary_key]
+            rest = {name: insert.excluded[name] for name in names}
+            connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=rest), rows)
+        else:
+            connection.execute(insert.on_conflict_do_nothing(index_elements=keys), rows)
 
     def cursor(self) -> Cursor:
         """See `StateWriter`."""
@@ -88,19 +99,99 @@ class SqlState:
 
     def _flags(self, column: sa.Column[str], pairs: Iterable[tuple[str, str]]) -> list[Flag]:
         """The flags of (project, value of the column) pairs, by time."""
-        wanted: dict[str, set[str]] = {}
-        for project, value in pairs:
-            wanted.setdefault(project, set()).add(value)
         found: list[tuple[int, str, str]] = []
         with self._engine.connect() as connection:
-            for project, values in wanted.items():
-                ordered = sorted(values)
-                for start in range(0, len(ordered), _IN_LIMIT):
+            for project, values in _by_project(pairs).items():
+                for start in range(0, len(values), _IN_LIMIT):
                     query = sa.select(FLAGS.c.at_ns, FLAGS.c.id, FLAGS.c.flag).where(
-                        FLAGS.c.project == project, column.in_(ordered[start : start + _IN_LIMIT])
+                        FLAGS.c.project == project, column.in_(values[start : start + _IN_LIMIT])
                     )
                     found += [(row.at_ns, row.id, row.flag) for row in connection.execute(query)]
         return [msgspec.json.decode(text, type=Flag) for _, _, text in sorted(found)]
+
+    def flags_by_id(self, ids: Sequence[str]) -> list[Flag]:
+        """See `VerdictReader`."""
+        found: list[tuple[int, str, str]] = []
+        with self._engine.connect() as connection:
+            for some in _parts(ids):
+                query = sa.select(FLAGS.c.at_ns, FLAGS.c.id, FLAGS.c.flag).where(FLAGS.c.id.in_(some))
+                found += [(row.at_ns, row.id, row.flag) for row in connection.execute(query)]
+        return [msgspec.json.decode(text, type=Flag) for _, _, text in sorted(found)]
+
+    def verdicts(self, flag_ids: Sequence[str]) -> list[Verdict]:
+        """See `VerdictReader`."""
+        columns = (VERDICTS.c.flag_id, VERDICTS.c.verdict, VERDICTS.c.given_by, VERDICTS.c.note, VERDICTS.c.at_ns)
+        found: list[tuple[tuple[int, int], Verdict]] = []
+        with self._engine.connect() as connection:
+            for some in _parts(flag_ids):
+                query = sa.select(VERDICTS.c.seq, VERDICTS.c.place, *columns).where(VERDICTS.c.flag_id.in_(some))
+                found += [((seq, place), Verdict(*rest)) for seq, place, *rest in connection.execute(query)]
+        return [verdict for _, verdict in sorted(found, key=lambda each: each[0])]
+
+    def verdict_counts(self, project: str) -> list[VerdictCount]:
+        """See `VerdictReader`."""
+        about = (VERDICTS.c.project, VERDICTS.c.kind, VERDICTS.c.tool)
+        confirmed = sa.func.sum(sa.case((VERDICTS.c.verdict == "confirm", 1), else_=0)).label("confirmed")
+        query = sa.select(*about, confirmed, sa.func.count().label("given")).where(_holds()).group_by(*about)
+        if project:
+            query = query.where(VERDICTS.c.project == project)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return [
+            VerdictCount(row.project, row.kind, row.tool, int(row.confirmed), row.given - int(row.confirmed))
+            for row in rows
+        ]
+
+    def flags_matching(self, wanted: FlagFilter) -> list[Flag]:
+        """See `FlagList`."""
+        query = sa.select(FLAGS.c.flag).order_by(FLAGS.c.at_ns.desc(), FLAGS.c.id.desc()).limit(wanted.limit)
+        for name in ("project", "session_id", "kind", "tool", "state"):
+            if asked := getattr(wanted, name):
+                query = query.where(FLAGS.c[name] == asked)
+        about = VERDICTS.c.flag_id == FLAGS.c.id
+        match wanted.verdict:
+            case "":
+                pass
+            case "none":
+                query = query.where(~sa.exists().where(about))
+            case verdict:
+                query = query.where(sa.exists().where(about, VERDICTS.c.verdict == verdict, _holds()))
+        if wanted.since_ns:
+            query = query.where(FLAGS.c.at_ns >= wanted.since_ns)
+        if wanted.until_ns:
+            query = query.where(FLAGS.c.at_ns < wanted.until_ns)
+        if wanted.before is not None:
+            query = query.where(sa.tuple_(FLAGS.c.at_ns, FLAGS.c.id) < wanted.before)
+        with self._engine.connect() as connection:
+            return [msgspec.json.decode(row.flag, type=Flag) for row in connection.execute(query)]
+
+    def lessons(self, project: str) -> list[Lesson]:
+        """See `KnowledgeSource`."""
+        query = sa.select(LESSONS.c.lesson).order_by(LESSONS.c.project, LESSONS.c.version)
+        if project:
+            query = query.where(LESSONS.c.project == project)
+        with self._engine.connect() as connection:
+            return [msgspec.json.decode(row.lesson, type=Lesson) for row in connection.execute(query)]
+
+    def drafts(self, project: str) -> list[Draft]:
+        """See `KnowledgeSource`."""
+        query = sa.select(DRAFTS.c.project, DRAFTS.c.kind, DRAFTS.c.name, DRAFTS.c.body)
+        if project:
+            query = query.where(DRAFTS.c.project == project)
+        with self._engine.connect() as connection:
+            return [Draft(*row) for row in connection.execute(query)]
+
+    def pins(self, sessions: Sequence[tuple[str, str]]) -> list[SessionPin]:
+        """See `KnowledgeSource`."""
+        found: list[SessionPin] = []
+        with self._engine.connect() as connection:
+            for project, values in _by_project(sessions).items():
+                for start in range(0, len(values), _IN_LIMIT):
+                    query = sa.select(
+                        PINS.c.project, PINS.c.session_id, PINS.c.knowledge, PINS.c.taught, PINS.c.sound
+                    ).where(PINS.c.project == project, PINS.c.session_id.in_(values[start : start + _IN_LIMIT]))
+                    found += [SessionPin(*row) for row in connection.execute(query)]
+        return found
 
     def due(self, channel: str, now_ns: int, limit: int) -> list[Due]:
         """See `Outbox`."""
@@ -148,6 +239,51 @@ def _make_durable(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> N
     cursor.close()
 
 
+def _by_project(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The values of (project, value) pairs, each once, in order."""
+    wanted: dict[str, set[str]] = {}
+    for project, value in pairs:
+        wanted.setdefault(project, set()).add(value)
+    return {project: sorted(values) for project, values in wanted.items()}
+
+
+def _parts(values: Iterable[str]) -> Iterator[list[str]]:
+    """Values, each once, in as many lists as `IN` can take."""
+    once = sorted(set(values))
+    return (once[start : start + _IN_LIMIT] for start in range(0, len(once), _IN_LIMIT))
+
+
+def _holds() -> sa.ColumnElement[bool]:
+    """That no later verdict was given about the same flag."""
+    later = VERDICTS.alias()
+    order = sa.tuple_(later.c.seq, later.c.place) > sa.tuple_(VERDICTS.c.seq, VERDICTS.c.place)
+    return ~sa.exists().where(later.c.flag_id == VERDICTS.c.flag_id, order).correlate(VERDICTS)
+
+
+def _verdict_row(stored: StoredVerdict) -> dict[str, object]:
+    given = stored.verdict
+    return {
+        "seq": stored.seq,
+        "place": stored.place,
+        "flag_id": given.flag_id,
+        "project": stored.project,
+        "kind": stored.kind,
+        "tool": stored.tool,
+        "verdict": given.verdict,
+        "given_by": given.by,
+        "note": given.note,
+        "at_ns": given.at_ns,
+    }
+
+
+def _lesson_row(lesson: Lesson) -> dict[str, object]:
+    return {
+        "project": lesson.project,
+        "version": lesson.version,
+        "lesson": msgspec.json.encode(lesson).decode(),
+    }
+
+
 def _flag_row(flag: Flag) -> dict[str, object]:
     return {
         "id": flag.id,
@@ -156,6 +292,9 @@ def _flag_row(flag: Flag) -> dict[str, object]:
         "trace_id": flag.trace_id.hex(),
         "at_ns": flag.at_ns,
         "flag": msgspec.json.encode(flag).decode(),
+        "kind": flag.kind,
+        "tool": flag.tool,
+        "state": flag.state,
     }
 
 

@@ -24,8 +24,27 @@ FLAGS = sa.Table(
     sa.Column("trace_id", sa.String, nullable=False),
     sa.Column("at_ns", sa.BigInteger, nullable=False),
     sa.Column("flag", sa.Text, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("tool", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
 )
 """Flags as JSON, beside what they are looked up by; `trace_id` is hexadecimal."""
+
+VERDICTS = sa.Table(
+    "verdicts",
+    _META,
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("flag_id", sa.String, nullable=False),
+    sa.Column("project", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("tool", sa.String, nullable=False),
+    sa.Column("verdict", sa.String, nullable=False),
+    sa.Column("given_by", sa.String, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+)
+"""What people said of flags, all of it, by its place in the log."""
 
 OUTBOX = sa.Table(
     "outbox",
@@ -41,3 +60,34 @@ OUTBOX = sa.Table(
     sa.Column("detail", sa.Text, nullable=False),
 )
 """Notices in the order in which they came, with their event as JSON; times are Unix nanoseconds, 0 for none."""
+
+PINS = sa.Table(
+    "pins",
+    _META,
+    sa.Column("project", sa.String, primary_key=True),
+    sa.Column("session_id", sa.String, primary_key=True),
+    sa.Column("knowledge", sa.BigInteger, nullable=False),
+    sa.Column("taught", sa.Boolean, nullable=False),
+    sa.Column("sound", sa.Boolean, nullable=False),
+)
+
+LESSONS = sa.Table(
+    "lessons",
+    _META,
+    sa.Column("project", sa.String, primary_key=True),
+    sa.Column("version", sa.BigInteger, primary_key=True),
+    sa.Column("lesson", sa.Text, nullable=False),
+)
+"""Lessons as JSON, beside what names them."""
+
+DRAFTS = sa.Table(
+    "drafts",
+    _META,
+    sa.Column("project", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+TABLES = _META.tables
+"""All of them, by name."""

@@ -1,0 +1,102 @@
+"""Which runs of a session are stuck or silent, and when to look again."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from operator import attrgetter
+
+from watchpost.detect.detector import Surroundings
+from watchpost.detect.run_time import Run, RunTimeSettings, due_ns, limit_of, silent, stuck
+from watchpost.model.flag import Finding
+from watchpost.model.session import Summary
+from watchpost.model.step import Step
+from watchpost.session.outcome import last_run
+from watchpost.session.session import Quiet, Session
+from watchpost.session.trace import Trace
+
+_FINISHED = frozenset({"agent", "workflow", "turn"})
+_LOOKED_AT = 20
+"""Steps of a run that tell whether its source knows times at all."""
+
+
+class RunWatch:
+    """Decides by the time of the batch. Once a session has ended, by the time at which it did: then nothing changes any more."""
+
+    def __init__(self, settings: RunTimeSettings, quiet: Quiet) -> None:
+        self._settings = settings
+        self._quiet = quiet
+
+    def findings(self, session: Session, around: Surroundings, now_ns: int) -> tuple[list[tuple[Step, Finding]], int]:
+        """What stands, each at the first step of its run, or its last where the run fell silent, and when more may; 0 for never."""
+        found: list[tuple[Step, Finding]] = []
+        look_again_ns = 0
+        if not session.steps:
+            return found, 0
+        ended = session.state == "ended"
+        as_of = min(now_ns, session.due_ns(self._quiet)) if ended else now_ns
+        limit = None
+        for trace in session.traces.values():
+            run = Run(trace.started_ns, trace.ended_ns, trace.open_roots > 0)
+            if not run.started_ns or (not run.is_open and run.lasted_ns(0) <= 0):
+                continue
+            limit = limit or limit_of(self._settings, around.workflow, around.knowledge)
+            finding = stuck(self._settings, around.workflow, limit, run, as_of)
+            if finding is not None:
+                found += _placed(session, trace, finding)
+            elif run.is_open and not ended and (due := due_ns(limit, run)):
+                look_again_ns = min(look_again_ns or due, due)
+        if ended and session.outcome == "timeout":
+            found += self._silence(session, around)
+        return found, look_again_ns
+
+    def first_look_ns(self, summary: Summary, around: Surroundings) -> int:
+        """When a run of a session that is known by its summary alone may be stuck at the earliest; 0 for never, and where all its roots had ended."""
+        if not summary.started_ns or summary.due_ns - summary.received_ns <= self._quiet.rooted_ns:
+            return 0
+        limit = limit_of(self._settings, around.workflow, around.knowledge)
+        return due_ns(limit, Run(summary.started_ns, 0, is_open=True))
+
+    def _silence(self, session: Session, around: Surroundings) -> Iterator[tuple[Step, Finding]]:
+        run = last_run(session)
+        if (run.ended_roots and not run.open_roots) or _finished_unseen(run):
+            return
+        last = next((step for step in reversed(session.steps) if _is_of(step, run)), None)
+        if last is None:
+            return
+        waited_s = self._quiet.idle_ns / 1e9
+        name = last.tool or last.name
+        finding = silent(self._settings, around.workflow, waited_s=waited_s, is_open=run.open_roots > 0, last=name)
+        if finding is not None:
+            yield last, finding
+
+
+def _placed(session: Session, trace: Trace, finding: Finding) -> Iterator[tuple[Step, Finding]]:
+    """A finding about a run at its first step; none for a run without steps, or whose source knows no times."""
+    first: Step | None = None
+    timed = trace.open_roots > 0
+    steps = session.steps
+    seen = 0
+    for place in range(bisect_left(steps, trace.started_ns, key=attrgetter("start_ns")), len(steps)):
+        step = steps[place]
+        if _is_of(step, trace):
+            first = first or step
+            timed |= step.end_ns > step.start_ns
+            seen += 1
+            if timed or seen == _LOOKED_AT:
+                break
+    if first is not None and timed:
+        yield first, finding
+
+
+def _is_of(step: Step, run: Trace) -> bool:
+    """Whether a step is something that a run did, and not what was said of it later."""
+    return step.trace_id == run.trace_id and step.kind != "evaluation"
+
+
+def _finished_unseen(run: Trace) -> bool:
+    """Whether all that was seen of a run stands beneath agents or workflows that ended: then only who called them is not seen."""
+    if run.open_roots:
+        return False
+    tops = [node for node in run.nodes.values() if node.parent_id not in run.nodes and node.kind != "evaluation"]
+    return all(node.kind in _FINISHED and node.end_ns for node in tops)
