@@ -6,24 +6,16 @@ are measured here: there is no model on this machine.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 
-import msgspec
-
+from rates import Rate, Sheet
 from real_runs import Run, halves
 from watchpost.detect.context_drift import ContextDriftSettings, checkpoint_of, lexical_distance
 from watchpost.model.step import Step
 
 LEAST_ACTS = 10
-
-
-class DriftRow(msgspec.Struct):
-    """One set of runs: how many, how many are said to have drifted."""
-
-    what: str
-    runs: int
-    flagged: int
 
 
 def distance(steps: Sequence[Step], settings: ContextDriftSettings) -> float | None:
@@ -47,21 +39,42 @@ def switched(run: Run, other: Run, settings: ContextDriftSettings) -> list[Step]
     return [*run.steps, *acts(other)[-settings.window :]]
 
 
-def measure_context_drift(found: Sequence[Run], seed: int = 1) -> tuple[float, list[DriftRow]]:
-    """The limit that leaves one in a hundred of one half's good runs alone, and what it finds in the other half."""
+def measure_context_drift(found: Sequence[Run], seed: int = 1) -> Sheet:
+    """For three seeds, what the limit that leaves one half's good runs alone says of the other half; the first seed's is the one to set."""
+    sheets = [_measured(found, each) for each in (seed, seed + 1, seed + 2)]
+    return Sheet(
+        "CONTEXT_DRIFT",
+        [rate for sheet in sheets for rate in sheet.false],
+        sheets[0].found,
+        [rate for sheet in sheets[1:] for rate in sheet.found],
+        {what: figure for sheet in sheets for what, figure in sheet.figures.items()},
+    )
+
+
+def _measured(found: Sequence[Run], seed: int) -> Sheet:
+    """The limit lets 99 in 100 of the runs pass that it is chosen on, and is rounded up to hundredths, as it stands in the settings."""
     settings = ContextDriftSettings(method="lexical")
     good = [run for run in found if run.succeeded and len(acts(run)) >= LEAST_ACTS and not run.truth.get("attack")]
     chosen, held = halves(good, seed)
     known = sorted(far for run in chosen if (far := distance(run.steps, settings)) is not None)
-    limit = known[min(len(known) - 1, int(0.99 * len(known)))]
-    rows = [DriftRow("good runs", len(held), sum(_beyond(run.steps, settings, limit) for run in held))]
+    limit = math.ceil(100 * known[min(len(known) - 1, int(0.99 * len(known)))]) / 100
     chance = random.Random(seed)
     drifted = 0
     for run in held:
         other = chance.choice([each for each in good if kind_of(each) != kind_of(run)])
         drifted += _beyond(switched(run, other, settings), settings, limit)
-    rows.append(DriftRow("went over to another kind of task", len(held), drifted))
-    return limit, rows
+    return Sheet(
+        "CONTEXT_DRIFT",
+        [
+            Rate(
+                f"successful, of the half kept apart, seed {seed}",
+                sum(_beyond(run.steps, settings, limit) for run in held),
+                len(held),
+            )
+        ],
+        [Rate(f"went over to another kind of task, seed {seed}", drifted, len(held))],
+        figures={f"limit chosen on the other half, seed {seed}": limit},
+    )
 
 
 def _beyond(steps: Sequence[Step], settings: ContextDriftSettings, limit: float) -> bool:

@@ -1,174 +1,164 @@
-"""How often the detectors flag real runs that went well, and how often those that failed.
+"""How often every detector flags real runs that went well, and what it finds of faults put into them.
 
-    python bench/detectors.py --sessions DIRECTORY [--json]
+    python bench/detectors.py --sessions DIRECTORY [--databases DIRECTORY] [--only NAME] [--json]
 
-DIRECTORY holds `*.jsonl.gz`, one session a line: `{session_id, ground_truth: {outcome: success|fail}, steps: [{kind: llm|tool|user|agent,
-agent, name, input, output, error}]}`. The outcome decides which row a run counts in and reaches no detector.
-Each rate comes with its 95 % Wilson interval, and with every limit that is off by default measured too.
+DIRECTORY holds `*.jsonl.gz`, as `real_runs` says. They are loaded once, as the product reads and redacts them, and each measurement gets those
+whose outcome is known. The outcome says in which row a run counts and reaches no detector, but for those that learn: `drift`, `hallucination`
+and `r23` say what theirs learn from. Every share comes with its 95 % Wilson interval; what is drawn is drawn by fixed seeds. With the
+databases behind runs (`*.json.gz`, objects keyed by id), ids that models made up are counted too. It prints Markdown, or JSON.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
-import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from watchpost.detect.detector import Make, Surroundings
-from watchpost.detect.loop import LoopDetector, LoopSettings
+from context_drift import measure_context_drift
+from drift import measure_schema_drift
+from hallucination import measure_hallucination
+from injection import measure_injection
+from loops import measure_loops
+from r23 import measure_r23
+from rates import Rate, Sheet, by_file
+from real_runs import Run, runs
+from watchpost.detect import attendance
+from watchpost.detect.attendance import Attendance
+from watchpost.detect.catalogue import learners, makes
+from watchpost.detect.detector import Surroundings
+from watchpost.detect.known import KnowledgeBase
+from watchpost.detect.learner import Ended
 from watchpost.detect.run import DetectorRun
-from watchpost.model.step import Step, StepKind, Tokens
 
-MEASURED = {
-    "by default": LoopSettings(),
-    "calls_per_turn 10": LoopSettings(repeats=0, cycle_rounds=0, unchanged=0, turns=0, calls_per_turn=10),
-    "calls_per_turn 15": LoopSettings(repeats=0, cycle_rounds=0, unchanged=0, turns=0, calls_per_turn=15),
-    "calls_per_turn 20": LoopSettings(repeats=0, cycle_rounds=0, unchanged=0, turns=0, calls_per_turn=20),
-    "alike_calls alone": LoopSettings(cycle_rounds=0, unchanged=0, turns=0),
-    "equal_calls alone": LoopSettings(alike=1.0, cycle_rounds=0, unchanged=0, turns=0),
-    "cycle alone": LoopSettings(repeats=0, unchanged=0, turns=0),
-    "unchanged_result alone": LoopSettings(repeats=0, cycle_rounds=0, turns=0),
-    "turns alone": LoopSettings(repeats=0, cycle_rounds=0, unchanged=0),
-}
+GRAVE = frozenset({"critical", "high"})
+
+Measure = Callable[[Sequence[Run], Path | None], Sequence[Sheet]]
+"""From runs whose outcome is known, and perhaps databases, to a sheet for each detector."""
 
 
-class RawStep(msgspec.Struct):
-    """One step as the file has it."""
+def measure_together(found: Sequence[Run]) -> Sheet:
+    """All detectors as they are by default, with each file a project whose sessions end one after the other.
 
-    kind: str
-    agent: str | None = ""
-    name: str | None = ""
-    input: str | None = ""
-    output: str | None = ""
-    error: object = None
-
-
-class RawTruth(msgspec.Struct):
-    """What became of the run."""
-
-    outcome: str | None = None
-
-
-class RawSession(msgspec.Struct):
-    """One line of a file."""
-
-    ground_truth: RawTruth
-    steps: list[RawStep]
-
-
-class Rate(msgspec.Struct):
-    """Flagged runs among runs, in per cent with the 95 % Wilson interval."""
-
-    runs: int
-    flagged: int
-    percent: float
-    low: float
-    high: float
-
-
-KINDS: dict[str, StepKind] = {"llm": "llm", "tool": "tool", "user": "human"}
-
-
-def sessions(path: Path) -> Iterator[RawSession]:
-    """The sessions of one file."""
-    with gzip.open(path, "rb") as lines:
-        for line in lines:
-            yield msgspec.json.decode(line, type=RawSession)
-
-
-def steps_of(session: RawSession) -> list[Step]:
-    """The steps of a session, a second apart, without its system prompt."""
-    kept = [raw for raw in session.steps if raw.kind in KINDS and raw.agent != "system"]
-    return [step_of(number, raw) for number, raw in enumerate(kept, start=1)]
-
-
-def step_of(number: int, raw: RawStep) -> Step:
-    """One step; only a tool call has arguments and a result."""
-    kind = KINDS[raw.kind]
-    is_tool = kind == "tool"
-    return Step(
-        trace_id=bytes(15) + b"\1",
-        span_id=number.to_bytes(8, "big"),
-        parent_id=b"",
-        start_ns=number * 1_000_000_000,
-        end_ns=number * 1_000_000_000 + 1,
-        kind=kind,
-        name=raw.name or "",
-        agent=raw.agent or "",
-        model="",
-        tool=(raw.name or "") if is_tool else "",
-        status="error" if raw.error else "ok",
-        error_type="",
-        tokens=Tokens(),
-        cost_nano=None,
-        arguments=(raw.input or "") if is_tool else "",
-        result=(raw.output or "") if is_tool else "",
+    What is known grows as in a server: sessions without a flag teach, whether or not they really went well, since nobody tells it.
+    """
+    kinds: list[frozenset[str]] = []
+    grave: list[frozenset[str]] = []
+    made, knowledge = makes({}), KnowledgeBase(learners({}))
+    for run in found:
+        around = Surroundings(run.file, run.workflow, knowledge.at(run.file, knowledge.version(run.file)))
+        judged = DetectorRun(made, around)
+        judged.update(run.steps, 0, around)
+        kinds.append(frozenset(finding.kind for _, finding in judged.findings))
+        grave.append(frozenset(finding.kind for _, finding in judged.findings if finding.severity in GRAVE))
+        sound, counted = not kinds[-1], knowledge.learner(run.file, attendance.KIND)
+        if not sound or not isinstance(counted, Attendance) or counted.is_wanted(run.workflow, run.session_id):
+            knowledge.learn(run.file, Ended(run.workflow, run.steps, sound), 0)
+        knowledge.news()
+        knowledge.forget(run.file, ())
+    clean = [number for number, run in enumerate(found) if not run.truth.get("attack")]
+    vain = [number for number, run in enumerate(found) if not run.truth.get("attack_succeeded")]
+    graves, everyone = [bool(each) for each in grave], range(len(found))
+    by_kind = Counter(kind for run, each in zip(found, grave, strict=True) if run.succeeded for kind in each)
+    good = sum(run.succeeded is True for run in found)
+    rates = [
+        Rate(f"{rate.what}{what}", rate.hits, rate.n)
+        for what, numbers in (
+            (", high or critical", everyone),
+            (", high or critical, without the attacks that succeeded", vain),
+            (", high or critical, without attack", clean),
+        )
+        for rate in by_file([found[n] for n in numbers], [graves[n] for n in numbers], succeeded=True)
+    ]
+    return Sheet(
+        "ALL_TOGETHER",
+        [rate for rate in rates if rate.what.startswith("all,")],
+        beside=[
+            *(rate for rate in rates if not rate.what.startswith("all,")),
+            *(
+                Rate(f"{rate.what}, {what}", rate.hits, rate.n)
+                for what, each, succeeded in (
+                    ("any severity", [bool(held) for held in kinds], True),
+                    ("high or critical", graves, False),
+                    ("any severity", [bool(held) for held in kinds], False),
+                )
+                for rate in by_file(found, each, succeeded=succeeded)
+            ),
+            *(Rate(f"successful, high or critical {kind}", count, good) for kind, count in sorted(by_kind.items())),
+        ],
     )
 
 
-def reasons(settings: LoopSettings, steps: list[Step]) -> set[str]:
-    """Why the run is flagged, each reason once."""
-    run = DetectorRun([Make(lambda _: LoopDetector(settings))], Surroundings())
-    run.update(steps, 0, Surroundings())
-    return {str(finding.evidence["reason"]) for _, finding in run.findings}
+MEASURES: Mapping[str, Measure] = {
+    "loops": lambda found, _: [measure_loops(found)],
+    "schema_drift": lambda found, _: [measure_schema_drift(found)],
+    "hallucination": lambda found, databases: [measure_hallucination(found, databases)],
+    "injection": lambda found, _: [measure_injection(found)],
+    "context_drift": lambda found, _: [measure_context_drift(found)],
+    "r23": lambda found, _: measure_r23(found),
+    "together": lambda found, _: [measure_together(found)],
+}
 
 
-def rate(flagged: int, runs: int) -> Rate:
-    """The share of flagged runs and its interval; `runs` is not 0."""
-    z = 1.959964
-    share = flagged / runs
-    middle = (share + z * z / (2 * runs)) / (1 + z * z / runs)
-    half = z * math.sqrt(share * (1 - share) / runs + z * z / (4 * runs * runs)) / (1 + z * z / runs)
-    percent, low, high = (round(100 * value, 2) for value in (share, max(0.0, middle - half), min(1.0, middle + half)))
-    return Rate(runs, flagged, percent, low, high)
+def render(sheets: Sequence[Sheet]) -> str:
+    """Two tables of all detectors, and everything that was counted."""
+    return "\n".join(_lines(sheets))
 
 
-def measure(path: Path) -> dict[str, dict[str, Rate]]:
-    """For one file: setting (and reason, for the default), then outcome, to the rate."""
-    runs: Counter[str] = Counter()
-    flagged: Counter[tuple[str, str]] = Counter()
-    for session in sessions(path):
-        outcome = session.ground_truth.outcome or "unknown"
-        runs[outcome] += 1
-        for row in rows_of(steps_of(session)):
-            flagged[row, outcome] += 1
-    rows = sorted({row for row, _ in flagged} | set(MEASURED))
-    return {row: {outcome: rate(flagged[row, outcome], n) for outcome, n in sorted(runs.items())} for row in rows}
+def _lines(sheets: Sequence[Sheet]) -> Iterator[str]:
+    yield from ("| detector | sessions that went well | flagged | per 100 | 95 % interval |", "|---|---|---|---|---|")
+    yield from (f"| `{sheet.detector}` | {rate.what} | {rate.cells} |" for sheet in sheets for rate in sheet.false)
+    yield from ("", "| detector | fault | found | per 100 | 95 % interval |", "|---|---|---|---|---|")
+    yield from (f"| `{sheet.detector}` | {rate.what} | {rate.cells} |" for sheet in sheets for rate in sheet.found)
+    yield from ("", "| detector | also counted | how often | per 100 | 95 % interval |", "|---|---|---|---|---|")
+    yield from (f"| `{sheet.detector}` | {rate.what} | {rate.cells} |" for sheet in sheets for rate in sheet.beside)
+    yield from ("", "| detector | figure | value |", "|---|---|---|")
+    yield from (
+        f"| `{sheet.detector}` | {what} | {value:.2f} |" for sheet in sheets for what, value in sheet.figures.items()
+    )
 
 
-def rows_of(steps: list[Step]) -> Iterator[str]:
-    """The settings that flag a run; the default ones also once for each reason they give."""
-    for name, settings in MEASURED.items():
-        found = reasons(settings, steps)
-        if found:
-            yield name
-        if settings == LoopSettings():
-            yield from (f"{name}: {reason}" for reason in found)
+def _plain(sheet: Sheet) -> dict[str, object]:
+    """A sheet for JSON, with the shares in per cent."""
+    return {
+        "detector": sheet.detector,
+        **{
+            name: [
+                {
+                    "what": rate.what,
+                    "hits": rate.hits,
+                    "n": rate.n,
+                    **dict(zip(("percent", "low", "high"), rate.percent, strict=True)),
+                }
+                for rate in rates
+            ]
+            for name, rates in (("false", sheet.false), ("found", sheet.found), ("beside", sheet.beside))
+        },
+        "figures": sheet.figures,
+    }
 
 
 def main() -> None:
-    """Measure every file of the folder and print what was found."""
+    """Measure, and print what was found."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     arguments.add_argument("--sessions", type=Path, required=True, metavar="DIRECTORY")
+    arguments.add_argument("--databases", type=Path, metavar="DIRECTORY")
+    arguments.add_argument("--only", action="append", choices=MEASURES, metavar="NAME", help=", ".join(MEASURES))
     arguments.add_argument("--json", action="store_true")
     chosen = arguments.parse_args()
-    measured = {path.name.split(".")[0]: measure(path) for path in sorted(chosen.sessions.glob("*.jsonl.gz"))}
+    found = [run for run in runs(chosen.sessions) if run.succeeded is not None]
+    sheets = [
+        sheet
+        for name, measure in MEASURES.items()
+        if name in (chosen.only or MEASURES)
+        for sheet in measure(found, chosen.databases)
+    ]
     if chosen.json:
-        print(json.dumps(msgspec.to_builtins(measured), indent=2))
-        return
-    for name, rows in measured.items():
-        print(name)
-        for row, outcomes in rows.items():
-            cells = "   ".join(
-                f"{outcome} {each.flagged:>3}/{each.runs:<4} {each.percent:5.1f} [{each.low:.1f}, {each.high:.1f}]"
-                for outcome, each in outcomes.items()
-            )
-            print(f"  {row:<32} {cells}")
+        print(msgspec.json.format(msgspec.json.encode([_plain(sheet) for sheet in sheets])).decode())
+    else:
+        print(render(sheets))
 
 
 if __name__ == "__main__":

@@ -1,25 +1,20 @@
 """How often TOOL_SCHEMA_DRIFT is wrong about real runs, and how often it finds faults that were put into them.
 
-    python bench/drift.py --sessions DIRECTORY [--seed N] [--trials N]
-
 The runs of each file are a project of their own. Those that went well are split in two by a seed. Learnt is the first half; the second
-follows in the order in which it stands in the file, with learning going on. False flags are counted per run that went well, in three ways: in the
-second half; from the first run on, with nothing known before it; and of those the first hundred. Faults, as `faults` makes them, begin in a run
-of the second half, drawn by chance; found is a fault that is flagged at the very first step that has it.
+follows in the order in which it stands in the file, with learning going on. False flags are counted per run that went well, in three ways:
+from the first run on, with nothing known before it; of those the first hundred; and in the second half, for three seeds. Faults, as `faults`
+makes them, begin in a run of the second half, drawn by chance; found is a fault that is flagged at the very first step that has it. Tools are
+drawn evenly, however often they are called.
 """
 
 from __future__ import annotations
 
-import argparse
-import gzip
-import math
 import random
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import msgspec
-
-from faults import FAULT_KINDS, draw, drift_from, fields_of
+from faults import FAULT_KINDS, FaultKind, draw, drift_from, fields_of
+from rates import Rate, Sheet, pooled
+from real_runs import Run
 from watchpost.detect.contract_learning import ContractLearner, response_shape
 from watchpost.detect.detector import Surroundings
 from watchpost.detect.known import KnowledgeBase
@@ -27,65 +22,34 @@ from watchpost.detect.learner import Ended
 from watchpost.detect.schema_drift import SchemaDriftDetector, SchemaDriftSettings, guards
 from watchpost.model.flag import Finding
 from watchpost.model.knowledge import Contract, Knowledge
-from watchpost.model.step import Step, StepKind, Tokens
+from watchpost.model.step import Step
 
 SETTINGS = SchemaDriftSettings()
-_KINDS: dict[str, StepKind] = {"llm": "llm", "tool": "tool", "user": "human"}
 _GUARDS = guards()
-
-
-class Row(msgspec.Struct, frozen=True):
-    """What was counted: `hits` among `n`, with the 95 % Wilson interval of the share, in per cent."""
-
-    what: str
-    hits: int
-    n: int
-    percent: float
-    low: float
-    high: float
-
-
-def row(what: str, hits: int, n: int) -> Row:
-    """A row, of which `n` may be 0."""
-    if not n:
-        return Row(what, 0, 0, 0.0, 0.0, 100.0)
-    z, share = 1.959964, hits / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Row(
-        what, hits, n, *(round(100 * value, 2) for value in (share, max(0.0, middle - half), min(1.0, middle + half)))
-    )
 
 
 class Fleet:
     """One project whose sessions end one after the other."""
 
-    def __init__(self, settings: SchemaDriftSettings = SETTINGS) -> None:
-        self._settings = settings
-        self._known = KnowledgeBase({"contract": lambda: ContractLearner(settings.enough)})
+    def __init__(self) -> None:
+        self._known = KnowledgeBase({"contract": lambda: ContractLearner(SETTINGS.enough)})
 
     @property
     def knowledge(self) -> Knowledge:
         """All that is known now."""
         return self._known.at("bench", self._known.version("bench"))
 
-    def judge(self, steps: Sequence[Step]) -> list[tuple[int, Finding]]:
-        """What is found in a session."""
-        return found_in(steps, self.knowledge, self._settings)
-
     def end(self, steps: Sequence[Step], *, well: bool) -> list[tuple[int, Finding]]:
         """Judge a session, and learn from it if it went well and nothing was found."""
-        found = self.judge(steps)
+        found = found_in(steps, self.knowledge)
         self._known.learn("bench", Ended("", steps, well and not found), 0)
         self._known.news()
         return found
 
 
-def found_in(
-    steps: Sequence[Step], knowledge: Knowledge, settings: SchemaDriftSettings = SETTINGS
-) -> list[tuple[int, Finding]]:
+def found_in(steps: Sequence[Step], knowledge: Knowledge) -> list[tuple[int, Finding]]:
     """The findings of one session, with their places."""
-    detector = SchemaDriftDetector(settings, Surroundings(knowledge=knowledge), _undeclared, _GUARDS)
+    detector = SchemaDriftDetector(SETTINGS, Surroundings(knowledge=knowledge), _undeclared, _GUARDS)
     return [
         (place, each) for place, step in enumerate(steps) if step.kind == "tool" for each in detector.see(place, step)
     ]
@@ -95,47 +59,79 @@ def _undeclared(_: str) -> Contract | None:
     return None
 
 
-def measure_schema_drift(
-    sessions: Sequence[tuple[Sequence[Step], bool]],
-    seed: int = 1,
-    trials: int = 200,
-    settings: SchemaDriftSettings = SETTINGS,
-) -> list[Row]:
-    """All rows for the sessions of one project, each with whether it went well."""
-    good = [steps for steps, well in sessions if well]
-    chance = random.Random(seed)
-    learnt = set(chance.sample(range(len(good)), len(good) // 2))
-    fleet = Fleet(settings)
-    for number in sorted(learnt):
-        fleet.end(good[number], well=True)
-    known = fleet.knowledge
-    held_out = [steps for number, steps in enumerate(good) if number not in learnt]
-    rows = [row("false, second half", sum(bool(fleet.end(steps, well=True)) for steps in held_out), len(held_out))]
-    shaped = [
-        step
-        for steps in held_out
-        for step in steps
-        if step.kind == "tool" and step.status == "ok" and response_shape(step)
+def measure_schema_drift(found: Sequence[Run], seed: int = 1, trials: int = 300) -> Sheet:
+    """Each file a project, and all of them together; files of which no run went well tell nothing."""
+    files = sorted({run.file for run in found if run.succeeded})
+    projects = {file: _Project([run for run in found if run.file == file], seed, trials) for file in files}
+    later = {again: [each.second_half(again) for each in projects.values()] for again in (seed, seed + 1, seed + 2)}
+    false = [
+        pooled("all, successful, from the first run on", (each.cold[0] for each in projects.values())),
+        *(pooled(f"second half, the first known, seed {again}", rates) for again, rates in later.items()),
     ]
-    guarded = sum(known.contract(step.tool) is not None for step in shaped)
-    rows.append(row("responses in the second half of tools with a contract", guarded, len(shaped)))
-    cold = Fleet(settings)
-    flagged = [bool(found) and well for steps, well in sessions for found in (cold.end(steps, well=well),)]
-    went = [flag for flag, (_, well) in zip(flagged, sessions, strict=True) if well]
-    rows.append(row("false, from the first run on", sum(went), len(went)))
-    rows.append(row("false, the first hundred", sum(went[:100]), len(went[:100])))
-    return rows + _recall(held_out, known, chance, trials, settings)
+    found_rates = [
+        pooled(f"field {kind}", (each.recall[kind, True] for each in projects.values())) for kind in FAULT_KINDS
+    ]
+    beside: list[Rate] = []
+    for number, (file, project) in enumerate(projects.items()):
+        rates = [*project.cold, project.guarded, *(rate for (_, known), rate in project.recall.items() if known)]
+        rates += [rates_of_seed[number] for rates_of_seed in later.values()]
+        rates.append(
+            pooled("any fault, tool without a contract", (r for (_, known), r in project.recall.items() if not known))
+        )
+        beside += [Rate(f"{file}: {rate.what}", rate.hits, rate.n) for rate in rates]
+    return Sheet("TOOL_SCHEMA_DRIFT", false, found_rates, beside)
+
+
+class _Project:
+    """The runs of one file, and what is measured on them."""
+
+    def __init__(self, found: Sequence[Run], seed: int, trials: int) -> None:
+        self._good = [run.steps for run in found if run.succeeded]
+        chance = random.Random(seed)
+        fleet, held_out = self._taught(chance)
+        known = fleet.knowledge
+        shaped = [
+            step
+            for steps in held_out
+            for step in steps
+            if step.kind == "tool" and step.status == "ok" and response_shape(step)
+        ]
+        has_contract = sum(known.contract(step.tool) is not None for step in shaped)
+        self.guarded = Rate("responses in the second half of tools with a contract", has_contract, len(shaped))
+        cold = Fleet()
+        went = [
+            flagged
+            for run in found
+            for flagged in (bool(cold.end(run.steps, well=run.succeeded is True)),)
+            if run.succeeded
+        ]
+        self.cold = [
+            Rate("from the first run on", sum(went), len(went)),
+            Rate("the first hundred", sum(went[:100]), len(went[:100])),
+        ]
+        self.recall = _recall(held_out, known, chance, trials)
+
+    def second_half(self, seed: int) -> Rate:
+        """False flags where the first half is known."""
+        fleet, held_out = self._taught(random.Random(seed))
+        flagged = sum(bool(fleet.end(steps, well=True)) for steps in held_out)
+        return Rate(f"second half, seed {seed}", flagged, len(held_out))
+
+    def _taught(self, chance: random.Random) -> tuple[Fleet, list[Sequence[Step]]]:
+        """A fleet that saw one half, and the other."""
+        learnt = set(chance.sample(range(len(self._good)), len(self._good) // 2))
+        fleet = Fleet()
+        for number in sorted(learnt):
+            fleet.end(self._good[number], well=True)
+        return fleet, [steps for number, steps in enumerate(self._good) if number not in learnt]
 
 
 def _recall(
-    held_out: Sequence[Sequence[Step]],
-    known: Knowledge,
-    chance: random.Random,
-    trials: int,
-    settings: SchemaDriftSettings,
-) -> list[Row]:
+    held_out: Sequence[Sequence[Step]], known: Knowledge, chance: random.Random, trials: int
+) -> dict[tuple[FaultKind, bool], Rate]:
+    """Faults found, by their kind and whether the tool had a contract."""
     tools = fields_of(step for steps in held_out for step in steps)
-    rows = []
+    rates: dict[tuple[FaultKind, bool], Rate] = {}
     for kind in FAULT_KINDS:
         for guarded in (True, False):
             names = sorted(tool for tool in tools if (known.contract(tool) is not None) is guarded)
@@ -155,75 +151,6 @@ def _recall(
                     continue
                 steps, place = begin
                 tried += 1
-                found = found_in(steps, known, settings)
-                hits += any(at == place and each.evidence["tool"] == tool for at, each in found)
-            rows.append(row(f"found, {kind}, tool {'with' if guarded else 'without'} a contract", hits, tried))
-    return rows
-
-
-class _RawStep(msgspec.Struct):
-    kind: str
-    agent: str | None = ""
-    name: str | None = ""
-    input: str | None = ""
-    output: str | None = ""
-    error: object = None
-
-
-class _RawTruth(msgspec.Struct):
-    outcome: str | None = None
-
-
-class _RawSession(msgspec.Struct):
-    ground_truth: _RawTruth
-    steps: list[_RawStep]
-
-
-def runs(path: Path) -> Iterator[tuple[list[Step], bool]]:
-    """The runs of a file, and whether each went well."""
-    with gzip.open(path, "rb") as lines:
-        for number, line in enumerate(lines):
-            raw = msgspec.json.decode(line, type=_RawSession)
-            kept = [each for each in raw.steps if each.kind in _KINDS and each.agent != "system"]
-            yield [_step(number, place, each) for place, each in enumerate(kept)], raw.ground_truth.outcome == "success"
-
-
-def _step(session: int, place: int, raw: _RawStep) -> Step:
-    is_tool = raw.kind == "tool"
-    return Step(
-        trace_id=session.to_bytes(16, "big"),
-        span_id=(place + 1).to_bytes(8, "big"),
-        parent_id=b"",
-        start_ns=place,
-        end_ns=place + 1,
-        kind=_KINDS[raw.kind],
-        name=raw.name or "",
-        agent=raw.agent or "",
-        model="",
-        tool=(raw.name or "") if is_tool else "",
-        status="error" if raw.error else "ok",
-        error_type="",
-        tokens=Tokens(),
-        cost_nano=None,
-        arguments=(raw.input or "") if is_tool else "",
-        result=(raw.output or "")[:8192] if is_tool else "",
-    )
-
-
-def main() -> None:
-    """Measure every file of the folder and print what was found."""
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--sessions", type=Path, required=True, metavar="DIRECTORY")
-    arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--trials", type=int, default=200)
-    chosen = arguments.parse_args()
-    for path in sorted(chosen.sessions.glob("*.jsonl.gz")):
-        print(path.name.split(".")[0])
-        for each in measure_schema_drift(list(runs(path)), chosen.seed, chosen.trials):
-            if not each.n:
-                continue
-            print(f"  {each.what:<54} {each.hits:>4}/{each.n:<5} {each.percent:6.2f} [{each.low:.2f}, {each.high:.2f}]")
-
-
-if __name__ == "__main__":
-    main()
+                hits += any(at == place and each.evidence["tool"] == tool for at, each in found_in(steps, known))
+            rates[kind, guarded] = Rate(f"field {kind}", hits, tried)
+    return rates

@@ -1,22 +1,18 @@
 """How often the hallucination detector is wrong, and what it finds of ids put into real runs that nobody told the agent.
 
-    python bench/hallucination.py --sessions DIRECTORY [--databases DIRECTORY]
-
 The fault, by a seeded generator: in one call of a run one value of an argument named as an id gets other digits, so that it stands nowhere
 in the run (`id in a call`); or in one answer an id that a tool showed does (`id in words`). Found means flagged at that very step, by that
 id. What the agent did afterwards is left as it was. Each run gives up to `FAULTS` faults of each kind, one at a time.
 
-A half of the runs, drawn by session, is measured twice: with nothing known, and with what the successful runs of the other half teach.
-With the databases behind the runs (`*.json.gz`, objects keyed by id) it is also told how many ids the model was the first to name, and
-how many of those exist.
+All of it is measured file by file, with nothing known; and on a half of the runs, drawn by session, once with nothing known and once with what
+the successful runs of the other half teach. With the databases behind the runs (`*.json.gz`, objects keyed by id) it is also told how many
+ids the model was the first to name, how many of those exist, and how many are flagged.
 """
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
-import math
 import random
 import re
 import string
@@ -26,7 +22,8 @@ from typing import cast
 
 import msgspec
 
-from real_runs import Run, halves, runs
+from rates import Rate, Sheet, pooled
+from real_runs import Run, halves
 from watchpost.detect.detector import Surroundings
 from watchpost.detect.hallucination import HallucinationDetector, HallucinationSettings
 from watchpost.detect.id_formats import IdFormatLearner
@@ -44,29 +41,6 @@ _TRIES = 100
 _ARGUMENT = re.compile(r'"([A-Za-z_]+)":\s*(\[[^\[\]{}]*\]|"[^"\\]*"|\d+)')
 _VALUE = re.compile(r'[^\s"\',\[\]]+')
 _SHOWN = re.compile(r"""["']?([A-Za-z_]+)["']?\s*[:=]\s*["']?([#A-Za-z0-9_-]+)""")
-
-
-class HallucinationRow(msgspec.Struct):
-    """Flagged runs, or faults found at their step, among so many."""
-
-    what: str
-    n: int
-    found: int
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % Wilson interval of the share found, in per cent."""
-        if not self.n:
-            return 0.0, 100.0
-        z, share = 1.959964, self.found / self.n
-        middle = (share + z * z / (2 * self.n)) / (1 + z * z / self.n)
-        half = z * math.sqrt(share * (1 - share) / self.n + z * z / (4 * self.n**2)) / (1 + z * z / self.n)
-        return 100 * max(0.0, middle - half), 100 * min(1.0, middle + half)
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        share = f"{100 * self.found / self.n:.1f}" if self.n else "-"
-        return f"{self.what:<46} {self.found:>4}/{self.n:<5} {share:>6} [{low:.1f}, {high:.1f}]"
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -174,19 +148,40 @@ def is_found(fault: Fault, surroundings: Surroundings, settings: HallucinationSe
     )
 
 
-def measure_hallucination(
-    found: Sequence[Run],
-    known: Surroundings | None = None,
-    seed: int = 1,
-    settings: HallucinationSettings | None = None,
-) -> list[HallucinationRow]:
-    """Flags on successful and on failed runs, and what is found of one fault of each kind in every run that has room for it."""
-    surroundings, chosen = known or Surroundings(), settings or HallucinationSettings()
+def measure_hallucination(found: Sequence[Run], databases: Path | None = None, seed: int = 1) -> Sheet:
+    """Flags on successful and on failed runs, and what is found of faults; with `databases`, of ids that models named first."""
+    whole: list[list[Rate]] = []
+    beside: list[Rate] = []
+    for file in sorted({run.file for run in found}):
+        of = [run for run in found if run.file == file]
+        teaching, measured = halves(of)
+        whole.append(_rates(of, Surroundings(), seed))
+        for what, rates in (
+            (file, whole[-1]),
+            (f"{file}, a short number is judged from one digit", _rates(of, Surroundings(), seed, _SHORT)),
+            (f"{file}, a half", _rates(measured, Surroundings(), seed)),
+            (f"{file}, the same half, formats learnt from the other", _rates(measured, taught(teaching), seed)),
+        ):
+            beside += [Rate(f"{what}: {rate.what}", rate.hits, rate.n) for rate in rates if rate.n]
+    false, failed, *faults = (pooled(rates[0].what, rates) for rates in zip(*whole, strict=True))
+    if databases is not None:
+        beside += measure_invented([run for run in found if "tau" in run.file], databases)
+    return Sheet("ENTITY_HALLUCINATION", [Rate("all, successful", false.hits, false.n)], faults, [failed, *beside])
+
+
+_SHORT = HallucinationSettings(shortest_number=1)
+
+
+def _rates(
+    found: Sequence[Run], surroundings: Surroundings, seed: int, settings: HallucinationSettings | None = None
+) -> list[Rate]:
+    """Flags on successful and on failed runs, and what is found of faults of each kind in every run that has room for them."""
+    chosen = settings or HallucinationSettings()
     chance = random.Random(seed)
-    rows: list[HallucinationRow] = []
+    rates: list[Rate] = []
     for what, outcome in (("flagged, successful", True), ("flagged, failed", False)):
         of = [run for run in found if run.succeeded is outcome]
-        rows.append(HallucinationRow(what, len(of), sum(bool(flags(run.steps, surroundings, chosen)) for run in of)))
+        rates.append(Rate(what, sum(bool(flags(run.steps, surroundings, chosen)) for run in of), len(of)))
     calls = [fault for run in found for _ in range(FAULTS) if (fault := id_in_call(run, chance)) is not None]
     spoken = [fault for run in found for _ in range(FAULTS) if (fault := id_in_words(run, chance)) is not None]
     for what, faults in (
@@ -194,8 +189,8 @@ def measure_hallucination(
         ("number of one to three digits in a call", [fault for fault in calls if fault.short]),
         ("id in words", spoken),
     ):
-        rows.append(HallucinationRow(what, len(faults), sum(is_found(fault, surroundings, chosen) for fault in faults)))
-    return rows
+        rates.append(Rate(what, sum(is_found(fault, surroundings, chosen) for fault in faults), len(faults)))
+    return rates
 
 
 def database_ids(folder: Path) -> frozenset[str]:
@@ -237,7 +232,7 @@ _NAMES = re.compile(
 """Users, reservations, orders, items, flights and payments."""
 
 
-def measure_invented(found: Sequence[Run], databases: Path) -> list[HallucinationRow]:
+def measure_invented(found: Sequence[Run], databases: Path) -> list[Rate]:
     """Of the ids that a model was first to name, in its words or in a call, how many are flagged: those that exist, and those that do not."""
     exist = database_ids(databases)
     counts = {True: [0, 0], False: [0, 0]}
@@ -246,36 +241,9 @@ def measure_invented(found: Sequence[Run], databases: Path) -> list[Hallucinatio
             str(finding.evidence["value"]) for _, finding in flags(run.steps, Surroundings(), HallucinationSettings())
         }
         for name in {name for _, name in named_first(run)}:
-            counts[name in exist][0] += 1
-            counts[name in exist][1] += name in flagged
+            counts[name in exist][0] += name in flagged
+            counts[name in exist][1] += 1
     return [
-        HallucinationRow("first named by the model, no such id", *counts[False]),
-        HallucinationRow("first named by the model, exists", *counts[True]),
+        Rate("flagged of ids first named by the model that no database has", *counts[False]),
+        Rate("flagged of ids first named by the model that exist", *counts[True]),
     ]
-
-
-def main() -> None:
-    """Measure every file of a folder and print what was found."""
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--sessions", type=Path, required=True, metavar="DIRECTORY")
-    arguments.add_argument("--databases", type=Path, metavar="DIRECTORY")
-    chosen = arguments.parse_args()
-    for path in sorted(chosen.sessions.glob("*.jsonl.gz")):
-        name = path.name.split(".")[0]
-        found = list(runs(chosen.sessions, (name,)))
-        teaching, measured = halves(found)
-        for what, rows in (
-            ("all runs, nothing known", measure_hallucination(found)),
-            ("one half, nothing known", measure_hallucination(measured)),
-            ("the same half, formats learnt from the other", measure_hallucination(measured, taught(teaching))),
-        ):
-            print(f"{name}: {what}")
-            for row in rows:
-                print(f"  {row}")
-        if chosen.databases and "tau" in name:
-            for row in measure_invented(found, chosen.databases):
-                print(f"  {row}")
-
-
-if __name__ == "__main__":
-    main()

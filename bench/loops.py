@@ -2,8 +2,8 @@
 
 The loops, each put into a real run that went well by a seeded generator, after a tool call that it chooses: the same call three times more
 (`looped`), the same with another spelling each time, of white space, key order or a word of free text (`near-looped`), and two different calls
-of the run by turns for two rounds more (`A-B-A-B`). Results are those that the calls had. Found is a loop that is flagged at the very step
-that completes it, or before where the run had made the call already.
+of the run by turns for two rounds more (`A-B-A-B`). Results are those that the calls had. Runs that are flagged as they are get no loop.
+Found is a loop that is flagged at the very step that completes it, or before where the run had made the call already.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import msgspec
 
-from rates import Rate
+from rates import Rate, Sheet, by_file
 from real_runs import Run
 from watchpost.detect.detector import Make, Surroundings
 from watchpost.detect.loop import LoopDetector, LoopSettings
@@ -23,7 +23,7 @@ from watchpost.detect.run import DetectorRun
 from watchpost.model.step import Step
 
 SETTINGS: dict[str, LoopSettings] = {
-    "by default": LoopSettings(),
+    "inbox tools declared as polling": LoopSettings(polling={"get_*emails": 0}),
     "calls_per_turn 10": LoopSettings(repeats=0, cycle_rounds=0, unchanged=0, turns=0, calls_per_turn=10),
     "calls_per_turn 15": LoopSettings(repeats=0, cycle_rounds=0, unchanged=0, turns=0, calls_per_turn=15),
     "calls_per_turn 20": LoopSettings(repeats=0, cycle_rounds=0, unchanged=0, turns=0, calls_per_turn=20),
@@ -33,6 +33,8 @@ SETTINGS: dict[str, LoopSettings] = {
     "unchanged_result alone": LoopSettings(repeats=0, cycle_rounds=0, turns=0),
     "turns alone": LoopSettings(repeats=0, cycle_rounds=0, unchanged=0),
 }
+
+"""What is measured beside the defaults: each reason by itself, and limits that are off by default."""
 
 Inject = Callable[[Sequence[Step], random.Random], tuple[list[Step], int] | None]
 """A run with a loop in it, and the place of the step that completes it; None where the run has no room for one."""
@@ -45,25 +47,34 @@ def places(steps: Sequence[Step], settings: LoopSettings) -> list[int]:
     return [place for place, _ in run.findings]
 
 
-def measure_loops(found: Sequence[Run], seed: int = 1) -> list[Rate]:
-    """Flagged runs by file, outcome and setting; then loops found."""
-    rows: list[Rate] = []
+def measure_loops(found: Sequence[Run], seed: int = 1) -> Sheet:
+    """Flagged runs by outcome and setting, and loops found."""
+    by_default = _flagged(found, LoopSettings())
+    everything, *files = by_file(found, by_default, succeeded=True)
+    beside = [*files, *by_file(found, by_default, succeeded=False)]
     for name, settings in SETTINGS.items():
-        for file in sorted({run.file for run in found}):
-            for went, word in ((True, "successful"), (False, "failed")):
-                held = [run for run in found if run.file == file and run.succeeded is went]
-                if held:
-                    rows.append(
-                        Rate(f"{name}, {file}, {word}", sum(bool(places(r.steps, settings)) for r in held), len(held))
-                    )
-    good = [run for run in found if run.succeeded]
-    return rows + [_recall(name, inject, good, random.Random(f"{seed} {name}")) for name, inject in LOOPS.items()]
+        flagged = _flagged(found, settings)
+        for succeeded in (True, False):
+            beside += [
+                Rate(f"{name}: {rate.what}", rate.hits, rate.n) for rate in by_file(found, flagged, succeeded=succeeded)
+            ]
+    good = [run for run, is_flagged in zip(found, by_default, strict=True) if run.succeeded and not is_flagged]
+    return Sheet(
+        "LOOP_DETECTED",
+        [everything],
+        [_recall(name, inject, good, random.Random(f"{seed} {name}")) for name, inject in LOOPS.items()],
+        beside,
+    )
+
+
+def _flagged(found: Sequence[Run], settings: LoopSettings) -> list[bool]:
+    return [bool(places(run.steps, settings)) for run in found]
 
 
 def _recall(name: str, inject: Inject, good: Sequence[Run], chance: random.Random) -> Rate:
     made = [each for run in good if (each := inject(run.steps, chance)) is not None]
     hits = sum(any(place <= at for place in places(steps, LoopSettings())) for steps, at in made)
-    return Rate(f"found: {name}", hits, len(made))
+    return Rate(name, hits, len(made))
 
 
 def _calls(steps: Sequence[Step]) -> list[int]:

@@ -1,29 +1,24 @@
 """How often the detectors of tool, model and budget faults are wrong on real runs, and what they find of faults put into them.
 
-    python bench/r23.py --sessions DIRECTORY [--json]
-
 The faults, each put into a real run that went well by a seeded generator, at a place it chooses: a tool that fails from some call on and is
 asked again (`retry storm`); two agents that hand over to each other (`ping-pong`); an answer that was to be JSON and lost a comma, a
 bracket or a quote (`broken answer`); arguments of a call that did (`broken arguments`); a tool that finds nothing, again (`empty`); a call of a
 tool that does not exist, in the words of several frameworks (`unknown tool`); a refusal in several languages (`refusal`); a call a hundred
 times slower than others of its tool (`slow call`), where norms were learnt from runs before; quotes older than declared (`stale data`); and
 budgets set so that the run crosses them (`budget`), right by construction. The detectors have their default settings save for what is declared
-here. The runs know no times: those of `slow call` are drawn from a log-normal distribution.
+here; those that look at nothing until it is declared have no false flags to count. The runs know no times: those of `slow call` are drawn from a log-normal distribution.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import math
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
-from real_runs import Run, runs
+from rates import Rate, Sheet, by_file
+from real_runs import Run
 from watchpost.detect.catalogue import makes
 from watchpost.detect.detector import Make, Surroundings
 from watchpost.detect.known import KnowledgeBase
@@ -33,7 +28,13 @@ from watchpost.detect.run import DetectorRun
 from watchpost.model.knowledge import Knowledge
 from watchpost.model.step import Step, Tokens
 
-OFF: Mapping[str, Mapping[str, object]] = {"loop": {"repeats": 0, "cycle_rounds": 0, "unchanged": 0, "turns": 0}}
+OFF: Mapping[str, Mapping[str, object]] = {
+    "loop": {"repeats": 0, "cycle_rounds": 0, "unchanged": 0, "turns": 0},
+    "hallucination": {"enabled": False},
+    "schema_drift": {"enabled": False},
+    "injection": {"enabled": False},
+}
+"""The detectors that have a measurement of their own."""
 
 FAILURES = (
     "TimeoutError: upstream did not answer within 30 s",
@@ -72,39 +73,22 @@ NOTHING = (
 )
 
 
-class R23Row(msgspec.Struct):
-    """One detector on one set of runs: how many, how many flagged, in per cent with the 95 % Wilson interval."""
-
-    detector: str
-    what: str
-    runs: int
-    flagged: int
-    percent: float
-    low: float
-    high: float
-
-
-def measure_r23(found: Sequence[Run], seed: int = 1) -> list[R23Row]:
-    """False flags by file and outcome, then recall by fault; the same rows for the same runs and seed."""
-    rows: list[R23Row] = []
+def measure_r23(found: Sequence[Run], seed: int = 1) -> list[Sheet]:
+    """A sheet for each detector; the same ones for the same runs and seed."""
     made = makes(OFF)
-    counts: Counter[tuple[str, str]] = Counter()
-    sets: Counter[str] = Counter()
-    for run in found:
-        if run.succeeded is None:
-            continue
-        name = f"{run.file}, {'successful' if run.succeeded else 'failed'}"
-        names = (name, "all, successful") if run.succeeded else (name, "all, failed")
-        flags = kinds(run.steps, made)
-        for each in names:
-            sets[each] += 1
-            for kind in flags:
-                counts[kind, each] += 1
-    for kind in KINDS:
-        rows += [row(kind, name, counts[kind, name], sets[name]) for name in sorted(sets)]
+    flagged = [kinds(run.steps, made) for run in found]
     good = [run for run in found if run.succeeded]
-    rows += [_recall(fault, good, random.Random(f"{seed} {fault.name}")) for fault in FAULTS]
-    return [*rows, *_slow(good, random.Random(f"{seed} slow"))]
+    sheets: list[Sheet] = []
+    for kind in KINDS:
+        of = [fault for fault in FAULTS if fault.kind == kind]
+        recall = [_recall(fault, good, random.Random(f"{seed} {fault.name}")) for fault in of]
+        if any(fault.sections for fault in of):
+            sheets.append(Sheet(kind, [], recall))
+            continue
+        each = [kind in kinds_of for kinds_of in flagged]
+        everything, *files = by_file(found, each, succeeded=True)
+        sheets.append(Sheet(kind, [everything], recall, [*files, *by_file(found, each, succeeded=False)]))
+    return [*sheets, _slow(good, random.Random(f"{seed} slow"))]
 
 
 def kinds(steps: Sequence[Step], made: Sequence[Make], around: Surroundings | None = None) -> set[str]:
@@ -112,16 +96,6 @@ def kinds(steps: Sequence[Step], made: Sequence[Make], around: Surroundings | No
     run = DetectorRun(made, around or Surroundings())
     run.update(list(steps), 0, around or Surroundings())
     return {finding.kind for _, finding in run.findings}
-
-
-def row(kind: str, what: str, flagged: int, runs: int) -> R23Row:
-    """A share with its interval; `runs` is not 0."""
-    z = 1.959964
-    share = flagged / runs
-    middle = (share + z * z / (2 * runs)) / (1 + z * z / runs)
-    half = z * math.sqrt(share * (1 - share) / runs + z * z / (4 * runs * runs)) / (1 + z * z / runs)
-    percent, low, high = (round(100 * value, 2) for value in (share, max(0.0, middle - half), min(1.0, middle + half)))
-    return R23Row(kind, what, runs, flagged, percent, low, high)
 
 
 Inject = Callable[[Sequence[Step], random.Random], list[Step] | None]
@@ -136,7 +110,7 @@ class Fault(msgspec.Struct, frozen=True):
     sections: Mapping[str, Mapping[str, object]] = {}
 
 
-def _recall(fault: Fault, good: Iterable[Run], chance: random.Random) -> R23Row:
+def _recall(fault: Fault, good: Iterable[Run], chance: random.Random) -> Rate:
     made = makes({**OFF, **fault.sections})
     tried = found = 0
     for run in good:
@@ -145,7 +119,7 @@ def _recall(fault: Fault, good: Iterable[Run], chance: random.Random) -> R23Row:
             continue
         tried += 1
         found += fault.kind in kinds(faulty, made)
-    return row(fault.kind, f"fault: {fault.name}", found, max(tried, 1))
+    return Rate(fault.name, found, tried)
 
 
 def _changed(steps: Sequence[Step], place: int, more: Sequence[Step]) -> list[Step]:
@@ -322,10 +296,10 @@ FAULTS = (
     Fault("STALE_DATA", "stale data", _stale, {"stale_data": {"max_age": {"get_price*": "1h"}}}),
     Fault("BUDGET_WARNING", "budget", _budget, {"budget": {"limits": [{"tokens": 10_000}]}}),
 )
-KINDS = sorted({fault.kind for fault in FAULTS} | {"LATENCY_OUTLIER"})
+KINDS = sorted({fault.kind for fault in FAULTS})
 
 
-def _slow(good: Sequence[Run], chance: random.Random) -> list[R23Row]:
+def _slow(good: Sequence[Run], chance: random.Random) -> Sheet:
     """False flags and recall of slow calls: norms from the first half of the runs, measured on the second."""
     usual: dict[str, tuple[float, float]] = {}
     base = KnowledgeBase({"norm": NormLearner})
@@ -347,10 +321,11 @@ def _slow(good: Sequence[Run], chance: random.Random) -> list[R23Row]:
         took = max((steps[place].end_ns - steps[place].start_ns) * 100, 6 * 10**9)
         slow = msgspec.structs.replace(steps[place], end_ns=steps[place].start_ns + took)
         found += "LATENCY_OUTLIER" in kinds([*steps[:place], slow, *steps[place + 1 :]], made, around)
-    return [
-        row("LATENCY_OUTLIER", "drawn times, successful", wrong, max(len(clean), 1)),
-        row("LATENCY_OUTLIER", "fault: slow call", found, max(tried, 1)),
-    ]
+    return Sheet(
+        "LATENCY_OUTLIER",
+        [Rate("successful, on times that were drawn", wrong, len(clean))],
+        [Rate("slow call", found, tried)],
+    )
 
 
 def _is_known(known: Knowledge, step: Step) -> bool:
@@ -370,23 +345,3 @@ def _timed(steps: Sequence[Step], usual: dict[str, tuple[float, float]], chance:
         else:
             timed.append(step)
     return timed
-
-
-def main() -> None:
-    """Measure every file of the folder and print what was found."""
-    arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--sessions", type=Path, required=True, metavar="DIRECTORY")
-    arguments.add_argument("--json", action="store_true")
-    chosen = arguments.parse_args()
-    rows = measure_r23(list(runs(chosen.sessions)))
-    if chosen.json:
-        print(json.dumps(msgspec.to_builtins(rows), indent=2))
-        return
-    for each in rows:
-        print(
-            f"{each.detector:18} {each.what:28} {each.flagged:5}/{each.runs:<5} {each.percent:6.2f} [{each.low}, {each.high}]"
-        )
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -93,9 +93,16 @@ def steps_of(value: dict[str, object], prepared: Preparer) -> list[Step]:
     return max((session.steps for session in settled.changed), key=len)
 
 
-def halves(found: Sequence[Run], seed: int = 1) -> tuple[list[Run], list[Run]]:
-    """The same two halves of some runs each time: one to choose on, one to measure on. Runs of one session stay together."""
-    names = sorted({run.session_id for run in found})
+def session_of(run: Run) -> str:
+    """What keeps runs of one session together."""
+    return run.session_id
+
+
+def halves(
+    found: Sequence[Run], seed: int = 1, together: Callable[[Run], str] = session_of
+) -> tuple[list[Run], list[Run]]:
+    """The same two halves of some runs each time: one to choose on, one to measure on. Runs with the same `together` stay together."""
+    names = sorted({together(run) for run in found})
     random.Random(seed).shuffle(names)
     chosen = set(names[: len(names) // 2])
-    return [run for run in found if run.session_id in chosen], [run for run in found if run.session_id not in chosen]
+    return [run for run in found if together(run) in chosen], [run for run in found if together(run) not in chosen]

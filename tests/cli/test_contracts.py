@@ -72,6 +72,21 @@ def test_contracts_are_learnt_from_sessions_and_a_drifted_one_is_flagged_at_its_
     assert flag["evidence"]["candidate"] in shown.out
 
 
+def test_sessions_of_one_file_teach_and_are_judged_in_its_order(shell: Shell) -> None:
+    after = [drifted(20), drifted(21), applicant(22)]
+    bring_in(shell, *(applicant(number) for number in range(20)), *after)
+    found = json.loads(shell("flags", "--kind", "TOOL_SCHEMA_DRIFT", "--json").out)
+    assert sorted((flag["session_id"], flag["step"]) for flag in found) == [("s20", 3), ("s21", 3)]
+    (candidate,) = json.loads(shell("contracts", "show", "get_applicant", "--json").out)["candidates"]
+    assert candidate["sessions"] == 2
+
+
+def test_sessions_that_were_drifted_from_the_start_are_what_is_usual(shell: Shell) -> None:
+    bring_in(shell, *(drifted(number) for number in range(20)), applicant(20))
+    (flag,) = json.loads(shell("flags", "--kind", "TOOL_SCHEMA_DRIFT", "--json").out)
+    assert flag["session_id"] == "s20"
+
+
 def test_versions_are_shown_and_compared_and_what_is_not_there_is_one_line(known: Shell) -> None:
     shown = json.loads(known("contracts", "show", "get_applicant", "--json").out)
     later, earlier = shown["versions"][0]["version"], shown["versions"][-1]["version"]

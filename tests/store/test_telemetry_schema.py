@@ -20,6 +20,9 @@ from watchpost.store.engines.clickhouse_schema import MIGRATIONS
 from watchpost.store.versions import StoreNewerError
 
 NEWEST = len(MIGRATIONS)
+OLD = 5
+"""A version from before steps carried what they are told apart by."""
+
 _NAMES = (f"schema_{n}" for n in itertools.count())
 
 
@@ -80,6 +83,39 @@ def test_texts_stored_in_columns_of_their_own_are_read_as_ever(database: tuple[s
     assert [store.reading("p", bytes(16), span_id) for span_id in (b"older...", b"newer...")] == [older, newer]
     found = store.readings([("p", bytes(16))], 1)
     assert sorted(found, key=lambda reading: reading.span_id) == [newer, older]
+    store.close()
+
+
+def test_what_was_counted_before_a_version_is_read_after_it(database: tuple[str, Client], tmp_path: Path) -> None:
+    dsn, client = database
+    for statement in itertools.chain(*MIGRATIONS[:OLD]):
+        client.command(statement)
+    client.command("CREATE TABLE schema_version (version UInt32, program String) ENGINE = MergeTree ORDER BY version")
+    client.command(f"INSERT INTO schema_version SELECT number + 1, '0.1.0' FROM numbers({OLD})")  # noqa: S608 - a number of our own
+    client.command(
+        "INSERT INTO sessions (key, project, session_id, workflow, state, revision, steps) VALUES ('k', 'p', 's', 'w', 'ended', 1, 2)"
+    )
+    lists = {
+        "trace_id": "'aaaaaaaaaaaaaaaa', 'aaaaaaaaaaaaaaaa'",
+        "span_id": "'bbbbbbbb', 'cccccccc'",
+        "parent_id": "'bbbbbbbb', 'bbbbbbbb'",
+        "start_ns": "1, 2",
+        "dur_us": "1, NULL",
+        **dict.fromkeys(("kind", "name", "agent", "model", "tool", "status", "error_type"), "'x', 'y'"),
+        **dict.fromkeys(("in_tok", "out_tok", "cost_nano"), "1, NULL"),
+        "flags": "['F'], []",
+    }
+    names, values = ", ".join(f"`steps.{name}`" for name in lists), ", ".join(f"[{each}]" for each in lists.values())
+    client.command(
+        f"INSERT INTO ledger (project, slot, session_id, seq, workflow, {names}) VALUES ('p', 0, 's', 1, 'w', {values})"  # noqa: S608 - all of it stands above
+    )
+    store = ClickHouse.open(dsn, tmp_path, "0.2.0")
+    summary = store.session("k")
+    assert summary is not None
+    assert (summary.totals.steps, summary.org_id, summary.release) == (2, "", "")
+    steps = [row.step for row in store.steps(summary, 0, 10)]
+    assert [(step.name, step.in_tok, step.flags) for step in steps] == [("x", 1, ("F",)), ("y", None, ())]
+    assert [(step.cached_tok, step.first_us, step.score, step.label) for step in steps] == [(None, None, None, "")] * 2
     store.close()
 
 

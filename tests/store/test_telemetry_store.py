@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watchpost.model.session import Summary, Totals, session_key
-from watchpost.model.step import Reading, Tokens
+from watchpost.model.step import Facets, Judged, Reading, Tokens
 from watchpost.model.telemetry import LogLine
 from watchpost.query.sessions import SessionFilter
 from watchpost.session.node import node_of
@@ -63,6 +63,13 @@ def a_step(number: int) -> LedgerStep:
         out_tok=number,
         cost_nano=None,
         flags=("LOOP_DETECTED", "OTHER") if number % 5 == 0 else (),
+        cached_tok=None if number % 3 else 7,
+        reasoning_tok=0 if number % 2 else None,
+        first_us=None if number % 2 else 1_500,
+        prompt="greeting@3" if number % 2 else "",
+        evaluator="tone" if number % 4 == 0 else "",
+        score=None if number % 4 else 0.25,
+        label="fine" if number % 4 == 0 else "",
     )
 
 
@@ -70,7 +77,9 @@ def a_row(
     project: str, session_id: str, slot: int, seq: int, steps: Iterator[int] | range, *, gone: bool = False
 ) -> LedgerRow:
     counted = tuple(a_step(n) for n in steps)
-    return LedgerRow(project, slot, session_id, seq, gone, "refunds", "user-1", "completed", counted)
+    return LedgerRow(
+        project, slot, session_id, seq, gone, "refunds", "user-1", "completed", counted, "shop", "acme", "refunds", "7"
+    )
 
 
 def a_session(project: str, session_id: str, revision: int, received_ns: int, **changed: object) -> Summary:
@@ -123,6 +132,9 @@ def test_a_span_comes_back_as_it_was_written(telemetry: ClickHouse, project: str
         rest='{"a": [1, null]}',
         refs="input=input.value",
         mentioned=mentions("R-48213", "order 4711"),
+        facets=Facets("acme", "refunds", "7.2.1", "greeting@3"),
+        first_token_us=0,
+        judged=Judged("groundedness", -0.5, "fail"),
     )
     telemetry.write(TelemetryBatch(number, readings=[written]))
     assert telemetry.reading(project, written.trace_id, written.span_id) == written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import get_args
 
@@ -35,6 +36,11 @@ _DOUBTFUL = frozenset(key for dialect in DIALECTS for key in dialect.doubtful)
 _MARKS = frozenset({*_FAILURES, *_NEVER_RAN, *_DOUBTFUL})
 
 
+_FACETS = frozenset({"org_id", "feature", "release", "prompt", "prompt_version", "evaluator", "label"})
+_REWRITTEN = _FACETS | {"uncached_tokens", "score", "first_token_s", "first_token_ms"}
+"""Facts that no field holds as they stand in the attribute."""
+
+
 def _fill() -> None:
     rank = 0
     for dialect in DIALECTS:
@@ -47,8 +53,7 @@ def _fill() -> None:
 def _put(place: str, fact: str, rank: int) -> None:
     key, _, path = place.partition(">")
     event, slash, key_of_event = key.partition("/")
-    is_part = fact == "uncached_tokens"  # a field holds it only with the cached ones added
-    ref = "" if slash or path or is_part else f"{fact.removeprefix('tool_')}={key}"
+    ref = "" if slash or path or fact in _REWRITTEN else f"{fact.removeprefix('tool_')}={key}"
     one: _Place = (fact, rank, ref, path)
     if slash:
         of_event = _EVENTS.setdefault(event, {})
@@ -62,6 +67,7 @@ _fill()
 _COUNTED = frozenset(fact for fact in get_args(Fact) if fact.endswith("_tokens"))
 _TEXTS = frozenset(
     {"input", "output", "tool_input", "tool_output", "offered", "finish", "error_message", "http_status"}
+    | {"score", "first_token_s", "first_token_ms"}
 )
 _NAMES = frozenset(get_args(Fact)) - _COUNTED - _TEXTS - {"kind", "tool", "error_type"}
 
@@ -158,6 +164,17 @@ class Facts:
         if slot is not None and slot[2] and (slot[3] is text or (fact == "tool" and slot[3] == text)):
             self.refs.append(slot[2])
             self.used.add(slot[1])
+
+    def number(self, fact: str) -> float | None:
+        """A number, also as text or as a truth value; None where it is none, and where it is not finite."""
+        slot = self._found.get(fact)
+        if slot is None:
+            return None
+        try:
+            number = float(slot[3])  # type: ignore[arg-type] # whatever cannot be a number is none
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return number if math.isfinite(number) else None
 
     def count(self, fact: str) -> int | None:
         """A token count: a whole number from 0, also as text or as a float without a fraction; anything else is not reported."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import cast
 
@@ -12,7 +13,7 @@ from watchpost.ingest.facts import NAME_LENGTH, Facts, as_name
 from watchpost.ingest.failure import failure, finish
 from watchpost.ingest.kind import DECLARED_KIND, HANDOFF_TOOL, RETURNS, agent_name, kind
 from watchpost.ingest.log_events import told
-from watchpost.model.step import STEP_KINDS, TEXT_KEPT, Reading, Tokens
+from watchpost.model.step import NO_FACETS, NOT_JUDGED, STEP_KINDS, TEXT_KEPT, Facets, Judged, Reading, Tokens
 from watchpost.model.telemetry import Attributes, Parcel, Span
 from watchpost_core.mentions import mentions
 
@@ -22,6 +23,10 @@ _STRUCTURAL = frozenset({"agent", "workflow", "chain", "turn"})
 
 _LEAF_TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 _NO_TOKENS = Tokens()
+
+FIRST_TOKEN_EVENTS = frozenset({"First Token Stream Event", "ai.stream.firstChunk"})
+LONGEST_FIRST_TOKEN_US = 86_400 * 10**6
+"""A first token that took longer than a day is a mistake of units."""
 
 _FINISH_TOOL = frozenset({"tool_calls", "tool_call", "tool-calls", "tool_use", "function_call", "function_calls"})
 
@@ -35,6 +40,7 @@ class Reader:
         self._seq = seq
         self._parcel = parcel
         self._service = as_name(parcel.resource.get("service.name"))
+        self._release = as_name(parcel.resource.get("service.version"))
         self._scope = parcel.scope[:NAME_LENGTH]
         self._resource = msgspec.Raw(msgspec.json.encode(parcel.resource))
 
@@ -107,6 +113,9 @@ class Reader:
             self._rest(span, facts.used),
             ",".join(facts.refs),
             _mentioned(is_a, text, answer),
+            _facets(named("org_id", ""), named("feature", ""), named("release", "") or self._release, _prompt(named)),
+            _first_token_us(facts, span) if is_a == "llm" else None,
+            _judged(facts) if is_a == "evaluation" else NOT_JUDGED,
         )
 
     def _rest(self, span: Span, used: set[str]) -> str:
@@ -130,6 +139,37 @@ class Reader:
         if span.links:
             rest["links"] = [[k.trace_id.hex(), k.span_id.hex(), k.attributes] for k in span.links]
         return msgspec.json.encode(rest).decode()
+
+
+@lru_cache(maxsize=4096)
+def _facets(org_id: str, feature: str, release: str, prompt: str) -> Facets:
+    """One value for all spans that share them."""
+    return Facets(org_id, feature, release, prompt) if org_id or feature or release or prompt else NO_FACETS
+
+
+def _prompt(named: Callable[[str, str], str]) -> str:
+    """A prompt of a library, with its version: `refunds@3`."""
+    prompt, version = named("prompt", ""), named("prompt_version", "")
+    return f"{prompt}@{version}" if prompt and version else prompt or version
+
+
+def _first_token_us(facts: Facts, span: Span) -> int | None:
+    """How long the first token took: as told, or from the event that marks it."""
+    seconds, milliseconds = facts.number("first_token_s"), facts.number("first_token_ms")
+    if seconds is not None:
+        told = seconds * 1e6
+    elif milliseconds is not None:
+        told = milliseconds * 1e3
+    else:
+        marked = next((event.time_ns for event in span.events if event.name in FIRST_TOKEN_EVENTS), 0)
+        if not marked or not span.start_ns:
+            return None
+        told = (marked - span.start_ns) / 1e3
+    return round(told) if 0 <= told <= LONGEST_FIRST_TOKEN_US else None
+
+
+def _judged(facts: Facts) -> Judged:
+    return Judged(facts.names.get("evaluator", ""), facts.number("score"), facts.names.get("label", ""))
 
 
 def _mentioned(is_a: str, text: str, answer: str) -> bytes:

@@ -41,7 +41,7 @@ class Summary(msgspec.Struct, frozen=True):
 
     `key` is opaque and stands in addresses. `revision` is the log sequence of the last change. `outcome` is None until
     the session ended. `started_ns` and `ended_ns` span its steps by their senders' clocks; `due_ns` is when, by our clock,
-    it ends unless more arrives, and 0 once it has ended. A session that was merged away has `moved_to`, the key of the one that took its traces.
+    it ends unless more arrives, and 0 once it has ended. `service` is what sent it, `release` the version of the agent or of its service. A session that was merged away has `moved_to`, the key of the one that took its traces.
     """
 
     key: str
@@ -58,6 +58,10 @@ class Summary(msgspec.Struct, frozen=True):
     due_ns: int
     totals: Totals
     moved_to: str = ""
+    service: str = ""
+    org_id: str = ""
+    feature: str = ""
+    release: str = ""
 
 
 def session_key(project: str, session_id: str) -> str:

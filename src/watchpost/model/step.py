@@ -52,6 +52,27 @@ class Tokens(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reasoning: int | None = None
 
 
+class Facets(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """By what use and cost are told apart: whose it was, for which feature, in which release of the agent, with which prompt."""
+
+    org_id: str = ""
+    feature: str = ""
+    release: str = ""
+    prompt: str = ""
+
+
+class Judged(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an evaluation says: who or what judged, the score, and its label."""
+
+    evaluator: str = ""
+    score: float | None = None
+    label: str = ""
+
+
+NO_FACETS = Facets()
+NOT_JUDGED = Judged()
+
+
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """One span as stored: its identity, what a dialect read in it, and everything else it carried.
 
@@ -64,6 +85,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     id that an evaluation sent by itself speaks of. `input` and `output` are the text of the call as sent. `rest` is a JSON object of
     every attribute, event, link and resource field that no other field here holds; `refs` says, as `field=attribute key`
     pairs joined by commas, which attribute each held field was read from, so that the raw span can be shown again.
+    `first_token_us` is how long a model call's first token took, in microseconds, None where that was not reported.
     `mentioned` is what `watchpost_core.mentions` finds in the texts that the fold does not keep: the input of a model call, and
     what is beyond `TEXT_KEPT` of any other.
     Empty text means absent.
@@ -103,6 +125,9 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     rest: str = "{}"
     refs: str = ""
     mentioned: bytes = b""
+    facets: Facets = NO_FACETS
+    first_token_us: int | None = None
+    judged: Judged = NOT_JUDGED
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -139,3 +164,6 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     mentioned: bytes = b""
     informed: bool = False
     shape: str = ""
+    prompt: str = ""
+    first_token_us: int | None = None
+    judged: Judged = NOT_JUDGED

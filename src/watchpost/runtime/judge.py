@@ -85,11 +85,14 @@ class Judge:
             self._flags.setdefault((flag.project, flag.trace_id), {})[flag.id] = flag
 
     def judge(self, changed: Sequence[Session], now_ns: int) -> list[tuple[Session, list[Flag]]]:
-        """Which flags are new, changed or withdrawn, for each changed session that has or had any; sound ones that ended teach."""
+        """Which flags are new, changed or withdrawn, for each changed session that has or had any; sound ones that ended teach.
+
+        One that is new and has ended at once, as recorded ones have, teaches before the next one that is new begins.
+        """
         judged: list[tuple[Session, list[Flag]]] = []
-        self._watch([session for session in changed if session.key not in self._watches])
+        pins = self._pins([session for session in changed if session.key not in self._watches])
         for session in changed:
-            watch = self._watches[session.key]
+            watch = self._watches.get(session.key) or self._watch(session, pins)
             if session.steps and not watch.kept:
                 watch.kept = True
                 self._pinned.append(watch.pin)
@@ -115,8 +118,7 @@ class Judge:
         for session in sessions:
             if session.state != "ended" or not session.steps:
                 continue
-            self._watch([session] if session.key not in self._watches else [])
-            watch = self._watches[session.key]
+            watch = self._watches.get(session.key) or self._watch(session, self._pins([session]))
             if (
                 watch.pin.taught
                 and not watch.pin.sound
@@ -168,17 +170,21 @@ class Judge:
         for project in projects:
             self._knowledge.forget(project, {watch.pin.knowledge for watch in self._watches.values()})
 
-    def _watch(self, sessions: Sequence[Session]) -> None:
-        """Give each of these its detectors, and pin those that were never judged to what is known now."""
+    def _pins(self, sessions: Sequence[Session]) -> Mapping[SessionRef, SessionPin]:
+        """The pins of those of these sessions that were judged before."""
         refs = [(session.project, session.session_id) for session in sessions]
-        held = {(pin.project, pin.session_id): pin for pin in self._source.pins(refs)} if refs else {}
-        for session, ref in zip(sessions, refs, strict=True):
-            pin = held.get(ref)
-            if pin is None:
-                pin = SessionPin(*ref, self._knowledge.version(session.project), taught=False)
-            run = DetectorRun(self._detectors, self._surroundings(session, pin))
-            self._watches[session.key] = _Watch(run, pin, kept=ref in held)
-            session.changed_from = 0
+        return {(pin.project, pin.session_id): pin for pin in self._source.pins(refs)} if refs else {}
+
+    def _watch(self, session: Session, pins: Mapping[SessionRef, SessionPin]) -> _Watch:
+        """Give a session its detectors, and pin it to what is known now if it has no pin."""
+        ref = (session.project, session.session_id)
+        pin = pins.get(ref)
+        if pin is None:
+            pin = SessionPin(*ref, self._knowledge.version(session.project), taught=False)
+        run = DetectorRun(self._detectors, self._surroundings(session, pin))
+        watch = self._watches[session.key] = _Watch(run, pin, kept=ref in pins)
+        session.changed_from = 0
+        return watch
 
     def _surroundings(self, session: Session, pin: SessionPin) -> Surroundings:
         knowledge = self._knowledge.at(session.project, pin.knowledge)

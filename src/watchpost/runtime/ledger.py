@@ -20,11 +20,23 @@ class Title(msgspec.Struct, frozen=True):
     workflow: str
     user_id: str
     outcome: str
+    service: str
+    org_id: str
+    feature: str
+    release: str
 
 
 def title_of(session: Session) -> Title:
     """What rows say of a session now."""
-    return Title(session.workflow(), session.user_id(), session.outcome or "")
+    return Title(
+        session.workflow(),
+        session.user_id(),
+        session.outcome or "",
+        session.service(),
+        session.org_id(),
+        session.feature(),
+        session.release(),
+    )
 
 
 def slots_of(session: Session) -> set[int]:
@@ -51,6 +63,10 @@ def ledger_rows(session: Session, title: Title, slots: Iterable[int], flags: Ste
                 title.user_id,
                 title.outcome,
                 tuple([_counted(session, step, flags) for step in steps]),
+                title.service,
+                title.org_id,
+                title.feature,
+                title.release,
             )
         )
     return rows
@@ -75,4 +91,11 @@ def _counted(session: Session, step: Step, flags: StepFlags) -> LedgerStep:
         tokens.output,
         step.cost_nano,
         flags.get((step.trace_id, step.span_id), ()) if flags else (),
+        tokens.cached,
+        tokens.reasoning,
+        step.first_token_us,
+        step.prompt,
+        step.judged.evaluator,
+        step.judged.score,
+        step.judged.label,
     )

@@ -7,7 +7,7 @@ from sys import intern
 
 import msgspec
 
-from watchpost.model.step import STEP_KINDS, TEXT_KEPT, Reading, Step, Tokens
+from watchpost.model.step import STEP_KINDS, TEXT_KEPT, Facets, Reading, Step, Tokens
 from watchpost_core.shape import shape_of
 from watchpost_core.utterance import said
 
@@ -44,6 +44,7 @@ class Node(msgspec.Struct, gc=False):
     workflow: str
     service: str
     user_id: str
+    facets: Facets
     own_session: str
     scope: str
     call: str
@@ -67,6 +68,7 @@ def standing(node: Node) -> tuple[object, ...]:
         node.workflow,
         node.service,
         node.user_id,
+        node.facets,
         node.own_session,
         node.scope,
     )
@@ -144,6 +146,9 @@ def node_of(reading: Reading, trace_id: bytes) -> Node:
             reading.mentioned,
             kind == "llm" and reading.input != "",
             shape,
+            reading.facets.prompt if kind == "llm" else "",
+            reading.first_token_us,
+            reading.judged,
         )
     return Node(
         reading.span_id,
@@ -159,6 +164,7 @@ def node_of(reading: Reading, trace_id: bytes) -> Node:
         intern(reading.workflow),
         intern(reading.service),
         reading.user_id,
+        reading.facets,
         intern(reading.own_session),
         intern(reading.scope),
         reading.response_id if kind == "llm" else reading.call_id if kind == "tool" else "",

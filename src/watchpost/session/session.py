@@ -142,6 +142,10 @@ class Session:
             due_ns,
             self.totals(),
             moved_to,
+            self.service(),
+            self.org_id(),
+            self.feature(),
+            self.release(),
         )
 
     def workflow(self) -> str:
@@ -151,6 +155,18 @@ class Session:
     def user_id(self) -> str:
         """The first user that its spans name."""
         return self._named("user_id")
+
+    def org_id(self) -> str:
+        """The first organization that its spans name."""
+        return self._named("org_id")
+
+    def feature(self) -> str:
+        """The first feature that its spans name."""
+        return self._named("feature")
+
+    def release(self) -> str:
+        """The release of the agent that its first span to tell of one names, else the version of its service."""
+        return self._named("release")
 
     def service(self) -> str:
         """The `service.name` of its first span."""

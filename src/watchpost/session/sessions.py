@@ -30,7 +30,7 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What one settling changed: the sessions, those that nothing of an agent is left in with the key that took it, and the moves.
+    """What one settling changed: the sessions in the order in which they came or ended, those that nothing of an agent is left in with the key that took it, and the moves.
 
     `reminded` are the sessions in which nothing changed, but which somebody wanted to look at by now.
     """
@@ -126,7 +126,7 @@ class Sessions:
         moves: list[Move] = []
         left: dict[SessionRef, SessionRef] = {}
         stirred: set[SessionRef] = set()
-        waiting = list(self._dirty.values())
+        waiting = list(self._dirty.values())[::-1]
         while waiting:
             trace = waiting.pop()
             before = trace.session_id

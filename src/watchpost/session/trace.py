@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from watchpost.model.step import Reading, Step, Tokens
+from watchpost.model.step import NO_FACETS, Reading, Step, Tokens
 from watchpost.session.doings import Doings
 from watchpost.session.node import UNREPORTED, Node, absorbed, node_of, same_call, standing
 
@@ -116,7 +116,7 @@ class Trace:
         return self._children.get(span_id, ())
 
     def claim(self, fact: str) -> Claim | None:
-        """The holding claim of `workflow`, `root`, `service` or `user_id`."""
+        """The holding claim of `workflow`, `root`, `service`, `user_id`, `org_id`, `feature` or `release`."""
         return self._claims.get(fact)
 
     def agent(self, span_id: bytes) -> str:
@@ -342,6 +342,13 @@ class Trace:
             self._stake("user_id", node, node.user_id)
         if node.service:
             self._stake("service", node, node.service)
+        if (facets := node.facets) is not NO_FACETS:
+            if facets.org_id:
+                self._stake("org_id", node, facets.org_id)
+            if facets.feature:
+                self._stake("feature", node, facets.feature)
+            if facets.release:
+                self._stake("release", node, facets.release)
         if not node.parent_id:
             self._stake("root", node, (node.kind == "agent" and node.agent) or node.name)
 

@@ -35,7 +35,10 @@ class Member(msgspec.Struct, frozen=True, gc=False):
 
 
 class LedgerStep(msgspec.Struct, frozen=True, gc=False):
-    """One counted step. Times are Unix nanoseconds; `dur_us` is microseconds, None while running or where end precedes start."""
+    """One counted step.
+
+    Times are Unix nanoseconds; `dur_us` is microseconds, None while running or where end precedes start; `first_us` is when the first token came. An evaluation has its `evaluator`, `score` and `label`.
+    """
 
     trace_id: bytes
     span_id: bytes
@@ -53,6 +56,13 @@ class LedgerStep(msgspec.Struct, frozen=True, gc=False):
     out_tok: int | None
     cost_nano: int | None
     flags: tuple[str, ...] = ()
+    cached_tok: int | None = None
+    reasoning_tok: int | None = None
+    first_us: int | None = None
+    prompt: str = ""
+    evaluator: str = ""
+    score: float | None = None
+    label: str = ""
 
 
 class LedgerRow(msgspec.Struct, frozen=True):
@@ -71,6 +81,10 @@ class LedgerRow(msgspec.Struct, frozen=True):
     user_id: str
     outcome: str
     steps: tuple[LedgerStep, ...]
+    service: str = ""
+    org_id: str = ""
+    feature: str = ""
+    release: str = ""
 
 
 class StoredLog(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ DIALECT = Dialect(
         "input": ("user_prompt",),
         "tool_input": ("tool_input", "tool.input/content"),
         "tool_output": ("tool.output/content", "tool.output/output"),
+        "first_token_ms": ("ttft_ms",),
         "uncached_tokens": ("input_tokens",),
         "output_tokens": ("output_tokens",),
         "cached_tokens": ("cache_read_tokens",),

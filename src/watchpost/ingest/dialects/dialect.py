@@ -15,6 +15,16 @@ Fact = Literal[
     "agent",
     "workflow",
     "user_id",
+    "org_id",
+    "feature",
+    "release",
+    "prompt",
+    "prompt_version",
+    "evaluator",
+    "label",
+    "score",
+    "first_token_s",
+    "first_token_ms",
     "provider",
     "model",
     "tool",
@@ -42,6 +52,8 @@ Fact = Literal[
 ]
 """What can be said of a span.
 
+`org_id`, `feature` and `release` are whose use it was, of what, and of which version of the agent. `prompt` names a prompt from a library.
+`evaluator` is who judged, with a `score` and a `label`. `first_token_s` and `first_token_ms` are how long the first token took.
 `finish` is why a model stopped, `offered` the tools it could ask for. `uncached_tokens` are input tokens that leave out what
 was read from and written to a cache. The `total_` counts are those of a structural span: the sum of all beneath it.
 """

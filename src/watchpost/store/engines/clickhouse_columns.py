@@ -79,6 +79,14 @@ def span_table(rows: Sequence[Reading]) -> pa.Table:
         "rest": _text([r.rest for r in rows]),
         "refs": _few_or_none([r.refs for r in rows]),
         "mentioned": _digests([r.mentioned for r in rows]),
+        "org_id": _few_or_none([r.facets.org_id for r in rows]),
+        "feature": _few_or_none([r.facets.feature for r in rows]),
+        "release": _few_or_none([r.facets.release for r in rows]),
+        "prompt": _few_or_none([r.facets.prompt for r in rows]),
+        "first_us": _int64_or_none([r.first_token_us for r in rows]),
+        "evaluator": _few_or_none([r.judged.evaluator for r in rows]),
+        "score": _float64_or_none([r.judged.score for r in rows]),
+        "label": _few_or_none([r.judged.label for r in rows]),
     }
     return pa.table({name: column for name, column in columns.items() if column is not None})
 
@@ -117,6 +125,13 @@ def ledger_table(rows: Sequence[LedgerRow]) -> pa.Table:
         "out_tok": _int64([s.out_tok for s in steps]),
         "cost_nano": _int64([s.cost_nano for s in steps]),
         "flags": flags,
+        "cached_tok": _int64([s.cached_tok for s in steps]),
+        "reasoning_tok": _int64([s.reasoning_tok for s in steps]),
+        "first_us": _int64([s.first_us for s in steps]),
+        "prompt": _few([s.prompt for s in steps]),
+        "evaluator": _few([s.evaluator for s in steps]),
+        "score": _float64([s.score for s in steps]),
+        "label": _few([s.label for s in steps]),
     }
     columns: Columns = {
         "project": _few([r.project for r in rows]),
@@ -127,6 +142,10 @@ def ledger_table(rows: Sequence[LedgerRow]) -> pa.Table:
         "workflow": _few([r.workflow for r in rows]),
         "user_id": _text([r.user_id for r in rows]),
         "outcome": _few([r.outcome for r in rows]),
+        "service": _few([r.service for r in rows]),
+        "org_id": _few([r.org_id for r in rows]),
+        "feature": _few([r.feature for r in rows]),
+        "release": _few([r.release for r in rows]),
     }
     for name, values in of_steps.items():
         columns[f"steps.{name}"] = pa.ListArray.from_arrays(ends, values)
@@ -162,6 +181,10 @@ def session_table(rows: Sequence[Summary]) -> pa.Table:
         "unseen_tool_calls": pa.array([t.unseen_tool_calls for t in totals], pa.uint32()),
         "estimated": pa.array([int(t.estimated) for t in totals], pa.uint8()),
         "moved_to": _text([s.moved_to for s in rows]),
+        "service": _text([s.service for s in rows]),
+        "org_id": _text([s.org_id for s in rows]),
+        "feature": _text([s.feature for s in rows]),
+        "release": _text([s.release for s in rows]),
     }
     return pa.table(columns)
 
@@ -282,6 +305,10 @@ def _text_or_none(values: list[str]) -> Column | None:
 
 def _int64_or_none(values: list[int | None]) -> pa.Array | None:
     return _int64(values) if values.count(None) < len(values) else None
+
+
+def _float64_or_none(values: list[float | None]) -> pa.Array | None:
+    return None if all(value is None for value in values) else pa.array(values, pa.float64())
 
 
 def _ids(values: list[bytes], size: int) -> pa.Array:

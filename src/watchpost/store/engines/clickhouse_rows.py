@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 
 from watchpost.model.session import Summary, Totals
-from watchpost.model.step import STEP_KINDS, Reading, Tokens
+from watchpost.model.step import STEP_KINDS, Facets, Judged, Reading, Tokens
 from watchpost.model.telemetry import LogLine
 from watchpost.store.contracts import LedgerStep, Member
 from watchpost_core.mentions import packed
@@ -25,24 +25,25 @@ _SPAN_HEAD = (
     "project, trace_id, span_id, parent_id, ver, received_ns, start_ns, end_ns, kind, name, status, own_session, agent, workflow, service, user_id,"
     " provider, model, tool, call_id, response_id, error_type, error, scope, asked, ran, target, in_tok, out_tok, cached_tok, cache_write_tok, reasoning_tok, cost_nano"
 )
+_FACETS = "org_id, feature, release, prompt, first_us, evaluator, score, label"
 _INPUT = "if(empty(texts), input, texts[1])"
 _OUTPUT = "if(empty(texts), output, texts[2])"
 
-WHOLE_SPAN = f"{_SPAN_HEAD}, {_INPUT}, {_OUTPUT}, rest, refs, mentioned"
+WHOLE_SPAN = f"{_SPAN_HEAD}, {_INPUT}, {_OUTPUT}, rest, refs, mentioned, {_FACETS}"
 """The columns of a whole reading, in the order that `readings` takes them."""
 
 _CUT = f"substringUTF8({{text}}, 1, {UTTERED})"
 _FOLD_INPUT = f"multiIf(kind IN ('tool', 'handoff'), {_INPUT}, kind = 'llm', substringUTF8({_INPUT}, 1, 1), kind IN ({_STEPS}), {_CUT.format(text=_INPUT)}, '')"
 _FOLD_OUTPUT = f"multiIf(kind IN ('tool', 'handoff'), {_OUTPUT}, kind IN ({_STEPS}), {_CUT.format(text=_OUTPUT)}, '')"
 
-FOLD_SPAN = f"{_SPAN_HEAD}, {_FOLD_INPUT}, {_FOLD_OUTPUT}, '{{}}', refs, mentioned"
+FOLD_SPAN = f"{_SPAN_HEAD}, {_FOLD_INPUT}, {_FOLD_OUTPUT}, '{{}}', refs, mentioned, {_FACETS}"
 """The same with what the fold needs: no `rest`, texts of steps alone, and of a model call's input whether there is any."""
 
 MEMBER = "project, session_id, trace_id, seq, live"
 
 SUMMARY = (
     "key, project, session_id, workflow, user_id, state, outcome, revision, started_ns, ended_ns, received_ns, due_ns,"
-    " steps, llm_calls, tool_calls, tool_errors, in_tok, out_tok, cached_tok, reasoning_tok, cost_nano, retries, unseen_tool_calls, estimated, moved_to"
+    " steps, llm_calls, tool_calls, tool_errors, in_tok, out_tok, cached_tok, reasoning_tok, cost_nano, retries, unseen_tool_calls, estimated, moved_to, service, org_id, feature, release"
 )
 
 STEP = (
@@ -62,6 +63,13 @@ STEP = (
     "out_tok",
     "cost_nano",
     "flags",
+    "cached_tok",
+    "reasoning_tok",
+    "first_us",
+    "prompt",
+    "evaluator",
+    "score",
+    "label",
 )
 """The lists of a ledger row, in the order that `ledger_steps` takes them."""
 
@@ -83,10 +91,25 @@ def _reading(row: Row) -> Reading:
     head = cast("tuple[str, bytes, bytes]", row[:3])
     texts = cast("tuple[str, str, str, str]", row[33:37])
     mentioned = packed(cast("Sequence[int]", row[37]))
+    facets = Facets(*cast("Sequence[str]", row[38:42]))
+    judged = Judged(*cast("tuple[str, float | None, str]", row[43:46]))
     tokens = Tokens(*cast("Sequence[int | None]", row[27:32]))
     parent = b"" if row[3] == _NO_SPAN else row[3]
     target = b"" if row[26] == _NO_TARGET else row[26]
-    values = (*head, parent, *row[4:25], row[25] == 1, target, tokens, row[32], *texts, mentioned)
+    values = (
+        *head,
+        parent,
+        *row[4:25],
+        row[25] == 1,
+        target,
+        tokens,
+        row[32],
+        *texts,
+        mentioned,
+        facets,
+        row[42],
+        judged,
+    )
     return Reading(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
 
 
@@ -109,7 +132,7 @@ def summaries(rows: Iterable[Row]) -> list[Summary]:
 def _summary(row: Row) -> Summary:
     counts = (*row[12:23], row[23] == 1)
     totals = Totals(*counts)  # type: ignore[arg-type] # the columns stand in the order of the fields
-    values = (*row[:6], row[6] or None, *row[7:12], totals, row[24])
+    values = (*row[:6], row[6] or None, *row[7:12], totals, *row[24:29])
     return Summary(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
 
 
@@ -120,7 +143,7 @@ def ledger_steps(lists: Sequence[Sequence[object]]) -> list[LedgerStep]:
 
 def _step(row: Row) -> LedgerStep:
     parent = b"" if row[2] == _NO_SPAN else row[2]
-    values = (*row[:2], parent, *row[3:15], tuple(cast("Sequence[str]", row[15])))
+    values = (*row[:2], parent, *row[3:15], tuple(cast("Sequence[str]", row[15])), *row[16:23])
     return LedgerStep(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
 
 

@@ -216,12 +216,43 @@ _MENTIONED = """
 ALTER TABLE spans ADD COLUMN IF NOT EXISTS mentioned Array(UInt32) CODEC(ZSTD(1)) AFTER refs"""
 """What the texts name that the fold does not keep; rows from before name nothing."""
 
+_FACETS = (
+    """ALTER TABLE spans
+  ADD COLUMN IF NOT EXISTS org_id LowCardinality(String) CODEC(ZSTD(1)) AFTER mentioned,
+  ADD COLUMN IF NOT EXISTS feature LowCardinality(String) CODEC(ZSTD(1)) AFTER org_id,
+  ADD COLUMN IF NOT EXISTS release LowCardinality(String) CODEC(ZSTD(1)) AFTER feature,
+  ADD COLUMN IF NOT EXISTS prompt LowCardinality(String) CODEC(ZSTD(1)) AFTER release,
+  ADD COLUMN IF NOT EXISTS first_us Nullable(Int64) CODEC(ZSTD(1)) AFTER prompt,
+  ADD COLUMN IF NOT EXISTS evaluator LowCardinality(String) CODEC(ZSTD(1)) AFTER first_us,
+  ADD COLUMN IF NOT EXISTS score Nullable(Float64) CODEC(ZSTD(1)) AFTER evaluator,
+  ADD COLUMN IF NOT EXISTS label LowCardinality(String) CODEC(ZSTD(1)) AFTER score""",
+    """ALTER TABLE ledger
+  ADD COLUMN IF NOT EXISTS service LowCardinality(String) CODEC(ZSTD(1)) AFTER outcome,
+  ADD COLUMN IF NOT EXISTS org_id LowCardinality(String) CODEC(ZSTD(1)) AFTER service,
+  ADD COLUMN IF NOT EXISTS feature LowCardinality(String) CODEC(ZSTD(1)) AFTER org_id,
+  ADD COLUMN IF NOT EXISTS release LowCardinality(String) CODEC(ZSTD(1)) AFTER feature,
+  ADD COLUMN IF NOT EXISTS `steps.cached_tok` Array(Nullable(Int64)) CODEC(ZSTD(1)),
+  ADD COLUMN IF NOT EXISTS `steps.reasoning_tok` Array(Nullable(Int64)) CODEC(ZSTD(1)),
+  ADD COLUMN IF NOT EXISTS `steps.first_us` Array(Nullable(Int64)) CODEC(ZSTD(1)),
+  ADD COLUMN IF NOT EXISTS `steps.prompt` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+  ADD COLUMN IF NOT EXISTS `steps.evaluator` Array(LowCardinality(String)) CODEC(ZSTD(1)),
+  ADD COLUMN IF NOT EXISTS `steps.score` Array(Nullable(Float64)) CODEC(ZSTD(1)),
+  ADD COLUMN IF NOT EXISTS `steps.label` Array(LowCardinality(String)) CODEC(ZSTD(1))""",
+    """ALTER TABLE sessions
+  ADD COLUMN IF NOT EXISTS service LowCardinality(String) CODEC(ZSTD(1)) AFTER moved_to,
+  ADD COLUMN IF NOT EXISTS org_id String CODEC(ZSTD(1)) AFTER service,
+  ADD COLUMN IF NOT EXISTS feature LowCardinality(String) CODEC(ZSTD(1)) AFTER org_id,
+  ADD COLUMN IF NOT EXISTS release LowCardinality(String) CODEC(ZSTD(1)) AFTER feature""",
+)
+"""By what use and cost are told apart, and what evaluations say; rows from before say nothing of it."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_SPANS, _MEMBERS, _MEMBERS_BY_TRACE, _LEDGER, _SESSIONS, _LOGS),
     (_METRICS,),
     (_TEXTS, *_SELDOM),
     _TOLD,
     (_MENTIONED,),
+    _FACETS,
 )
 """The statements of each version, from version 1. A statement may run twice; a published version is never edited."""
 
