@@ -28,6 +28,9 @@ from stored import Filled, Stock, disk, large, memory, open_sessions, pages, sta
 from visible import flag
 
 _BENCH = Path(__file__).parent
+_DETECTORS = "\n## Detectors\n"
+"""What `bench/detectors.py` measures has the end of RESULTS.md, which this leaves alone."""
+
 _FAILURES = (
     NotReadyError,
     NeverAppliedError,
@@ -114,7 +117,9 @@ def main() -> int:
     written = Results(asked.date, scale.name, machine(), results)
     (out / f"{scale.name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(written), indent=2))
     if not asked.only:
-        (_BENCH / "RESULTS.md").write_text(render(written))
+        page = _BENCH / "RESULTS.md"
+        _, mark, detectors = page.read_text().partition(_DETECTORS)
+        page.write_text(render(written) + mark + detectors)
     return 1 if any(result.measured is None for result in results) else 0
 
 

@@ -169,7 +169,7 @@ def test_a_server_that_is_no_watchpost_is_named(shell: Shell, stranger: str, com
         ('[redaction]\nkinds = ["bogus"]', "redaction: pattern 'bogus'"),
         ('[[prices]]\nmodel = "m"\ninput = -1\noutput = 1', "prices: #1 (m): input: must be from 0"),
         ("[loop]\ncycle_rounds = 1", "loop: cycle_rounds must be at least 2"),
-        ("[loop]\nalike = 1.5", "loop.alike: "),
+        ("[loop]\nalike = 1.5", "loop: alike must be above 0"),
         ("[loop.polling]\nwait = -1", "loop: polling.wait must not be negative"),
         ('state = "nonsense"', "Could not parse"),
         ('state = "postgresql+nodriver://localhost/x"', "Can't load plugin"),

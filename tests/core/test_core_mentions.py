@@ -98,3 +98,21 @@ def test_a_set_that_could_not_hold_all_says_so_and_holds_what_stands_at_the_end(
 def test_a_text_that_is_too_long_says_so_and_is_read_at_both_ends() -> None:
     found = held(f"first A1 {'word ' * (LONGEST // 4)} last Z9")
     assert found == {INCOMPLETE, digest("A1"), digest("Z9")}
+
+
+def by_words(text: str) -> set[str]:
+    """What a text without addresses names, word by word."""
+    plain = re.sub(r"\\u[0-9a-fA-F]{4}", " ", re.sub(r"\\[ntr]", "  ", text))
+    words = (word.strip("_-") for word in re.split(r"[^A-Za-z0-9_-]+", plain))
+    return {word for word in words if re.search(r"[0-9]", word) or re.fullmatch(r"[A-Z]{5,}", word)}
+
+
+@given(
+    st.lists(
+        st.sampled_from([*"aZ019_-. ,", "\n", "\\n", "\\t", "\\u00e9", "\\\\", "\\", "ABCDE", "QWERTY", "é"]),
+        max_size=25,
+    )
+)
+def test_a_text_names_the_words_that_hold_a_digit_or_are_capitals(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    assert set(named(text)) == by_words(text)

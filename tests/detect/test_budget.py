@@ -64,7 +64,17 @@ def test_money_is_counted_exactly() -> None:
     (call,) = steps('step 1 llm says "a" tokens 1/1 cost 0.000000001')
     several = [msgspec.structs.replace(call, span_id=bytes([n] * 8)) for n in range(3)]
     (found,) = seen(BudgetDetector(settings, Surroundings()), *several)
-    assert found.evidence["cost_usd"] == found.evidence["threshold"] == "0.000000003"
+    assert found.evidence["cost_usd"] == "0.000000003"
+    assert found.summary.startswith("0.000000003 of 0.000000003 USD spent")
+
+
+@pytest.mark.parametrize("limit", ['{"tokens": 1000}', '{"cost_usd": "0.10"}'])
+def test_what_was_spent_and_what_may_be_are_numbers_for_whoever_is_told(limit: str) -> None:
+    (found,) = detected(f'set budget.limits [{limit}]\nstep 1 llm says "a" tokens 699/1 cost 0.07', KIND)
+    value, threshold = found.evidence["value"], found.evidence["threshold"]
+    assert isinstance(value, int | float)
+    assert isinstance(threshold, int | float)
+    assert value / threshold == pytest.approx(0.7)
 
 
 def test_calls_whose_tokens_were_not_reported_count_nothing() -> None:

@@ -7,12 +7,15 @@ import random
 
 import pytest
 from drift_fleet import PROJECT, Fleet, a_fleet, call, found_in, learnt
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from watchpost.detect.contract_learning import CANDIDATES, LEARNT, ContractLearner
+from watchpost.detect.contract_tally import Enough
 from watchpost.detect.known import KnowledgeBase
 from watchpost.detect.learner import Ended
 from watchpost.detect.schema_drift import SchemaDriftSettings
-from watchpost.model.knowledge import Contract, Draft, Field, Lesson
+from watchpost.model.knowledge import Content, Contract, Draft, Field, Lesson
 
 
 def fields(fleet: Fleet, tool: str = "get") -> dict[str, Field]:
@@ -270,3 +273,43 @@ def test_optional_fields_cost_few_false_flags(shares: tuple[float, ...]) -> None
             response = {"id": 1, "total": 2} | {f"o{n}": 1 for n, share in enumerate(shares) if chance.random() < share}
             flagged += bool(fleet.end(call(number, "get", response)))
     assert flagged <= 20
+
+
+VALUES = st.one_of(
+    st.none(), st.just(1), st.just("x"), st.just([]), st.just([{"a": 1}, {"a": 1, "b": "x"}]), st.just({})
+)
+RESPONSES = st.one_of(
+    st.dictionaries(st.sampled_from(["id", "a", "b", "c", "error", "2026-01-01", "2026-01-02"]), VALUES, max_size=4),
+    st.sampled_from([{"id": 1, "name": "x"}, {"id": 1}, {"id": None, "name": "x"}]),
+    st.just([{"id": 1, "name": "x"}]),
+    st.just({"id": 1, "inner": '{"a": 1}'}),
+)
+SESSIONS = st.lists(st.tuples(st.lists(RESPONSES, max_size=3), st.integers(1, 12)), max_size=8)
+LITTLE = st.builds(
+    Enough,
+    responses=st.integers(1, 6),
+    sessions=st.integers(1, 6),
+    quiet=st.sampled_from([1.0, 1.5, 4.0]),
+    null_sessions=st.integers(1, 9),
+)
+
+
+@given(SESSIONS, LITTLE)
+@example([([{"id": 1, "name": "x"}], 10), ([{"id": 1}], 1)], Enough())
+@example([([[{"id": 1, "name": "x"}]], 10), ([[{"id": 1, "name": "x"}, {"id": 1}]], 1)], Enough())
+@example([([{"id": 1}], 20), ([{"id": None}], 60)], Enough())
+def test_a_contract_asked_for_after_every_session_is_that_of_who_asks_only_now(
+    sessions: list[tuple[list[object], int]], enough: Enough
+) -> None:
+    learner = ContractLearner(enough)
+    held: Content | None = None
+    number = 0
+    for responses, times in sessions:
+        for _ in range(times):
+            number += 1
+            learner.learn(Ended("w", [call(number, "get", response) for response in responses], sound=True))
+            fresh = ContractLearner(enough)
+            fresh.load("get", learner.draft("get"))
+            content = learner.content("get", held)
+            assert content == fresh.content("get", held)
+            held = content

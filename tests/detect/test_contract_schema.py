@@ -164,6 +164,13 @@ def test_a_contract_is_read_back_as_it_is_shown() -> None:
     assert contract_of_text(msgspec.json.encode(contract).decode()) == contract
 
 
+@pytest.mark.parametrize("names", [(), ("a",), ("",), ("", *map(str, range(2001)))])
+def test_a_contract_that_judges_nothing_or_too_much_is_refused(names: tuple[str, ...]) -> None:
+    fields = {name: {"types": ["object"], "required": True} for name in names}
+    with pytest.raises(ContractError):
+        contract_of_text(json.dumps({"fields": fields}))
+
+
 def test_output_schemas_of_an_mcp_server_are_contracts() -> None:
     tools = {
         "tools": [{"name": "get", "inputSchema": {}, "outputSchema": APPLICANT}, {"name": "other", "inputSchema": {}}]

@@ -103,7 +103,9 @@ UNREPORTED = Tokens()
 FORGETFUL = [make for name, make in DETECTORS.items() if name.startswith(("refusal", "invalid output"))]
 """Those that look at each step by itself, or remember only what none of the long sessions holds."""
 
-untimed = settings(deadline=None)
+untimed = settings(deadline=None, max_examples=50)
+"""Half of the usual: there are many detectors, and what holds one of them to a promise is the same code for all."""
+
 every_detector = pytest.mark.parametrize("make", DETECTORS.values(), ids=DETECTORS.keys())
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterable
 
 import msgspec
+import pytest
 
 from watchpost.detect.known import KnowledgeBase
 from watchpost.detect.learner import Ended, Learner
-from watchpost.model.knowledge import NOTHING_KNOWN, Content, Draft, IdFormat, Lesson
+from watchpost.model.knowledge import NOTHING_KNOWN, Content, Contract, Draft, IdFormat, Lesson
 from watchpost.model.step import Step, Tokens
 
 
@@ -123,3 +125,38 @@ def test_a_view_that_was_let_go_comes_back_the_same() -> None:
 
 def test_a_draft_of_a_kind_that_nobody_learns_any_more_is_left_alone() -> None:
     assert KnowledgeBase({}, (), [Draft("p", "letters", "get", b"[]")]).news() == ([], [])
+
+
+def taught(tools: int) -> int:
+    """Bytes held once so many tools have each been learnt, with a session that is pinned to each version."""
+    tracemalloc.start()
+    try:
+        base = KnowledgeBase({"letters": factory})
+        views = []
+        for number in range(tools):
+            base.learn("p", ended("a", "b", tool=f"tool {number}"), 1)
+            views.append(base.at("p", base.version("p")))
+        base.news()
+        held, _ = tracemalloc.get_traced_memory()
+        assert len(views) == tools
+    finally:
+        tracemalloc.stop()
+    return held
+
+
+def test_what_is_held_grows_with_what_was_published_and_not_with_how_often_somebody_looks_at_it() -> None:
+    assert taught(1600) < 8 * taught(400)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_view_does_not_see_what_is_published_after_it(*, again: bool) -> None:
+    base = KnowledgeBase({})
+    for version, content in enumerate((Contract({}), None, Contract({}, responses=3)), 1):
+        base.publish(Lesson("p", "contract", "get", 0, "learnt", content, version))
+        if not again:
+            base.at("p", version)
+    base.publish(Lesson("p", "contract", "put", 0, "learnt", Contract({}), 9))
+    views = [base.at("p", version) for version in range(5)]
+    assert [view.contract("get") for view in views] == [None, Contract({}), None, *[Contract({}, responses=3)] * 2]
+    assert [sorted(view.tools) for view in views] == [[], ["get"], [], ["get"], ["get", "put"]]
+    assert [view.contract("put") is not None for view in views] == [False, False, False, False, True]

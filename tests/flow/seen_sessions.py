@@ -16,7 +16,7 @@ Known = dict[Spec, bool]
 
 @dataclasses.dataclass(frozen=True)
 class SeenStep:
-    """One step; `flags` are the kinds of those that stand at it."""
+    """One step; `flags` are the kinds of those that stand at it, of loops alone: the only ones that `truth` knows."""
 
     trace_id: str
     step_id: str
@@ -99,7 +99,7 @@ def seen(server: KillableServer) -> Seen:
 def _shown(server: KillableServer, session: ApiSession) -> SeenSession:
     listed = server.steps(session.key)
     assert [step.number for step in listed] == list(range(1, len(listed) + 1))
-    standing = [flag for flag in session.flags if flag.state != "withdrawn"]
+    standing = [flag for flag in session.flags if flag.kind == "LOOP_DETECTED" and flag.state != "withdrawn"]
     assert {flag.state for flag in standing} <= {"confirmed"}
     steps = tuple(
         SeenStep(
@@ -111,7 +111,7 @@ def _shown(server: KillableServer, session: ApiSession) -> SeenSession:
             step.tool,
             step.status,
             step.input_tokens,
-            tuple(flag.kind for flag in step.flags if flag.state != "withdrawn"),
+            tuple(each.kind for each in step.flags if each.kind == "LOOP_DETECTED" and each.state != "withdrawn"),
         )
         for step in listed
     )

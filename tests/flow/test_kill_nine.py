@@ -39,6 +39,9 @@ SETTINGS = {
     "WATCHPOST_LOOP__CYCLE_ROUNDS": "0",
     "WATCHPOST_LOOP__UNCHANGED": "0",
     "WATCHPOST_LOOP__TURNS": "0",
+    "WATCHPOST_RUN_TIME__SILENT": "false",  # the world leaves runs open, and what is expected here knows loops alone
+    "WATCHPOST_RUN_TIME__SECONDS": "0",
+    "WATCHPOST_RUN_TIME__TIMES": "0",
 }
 
 

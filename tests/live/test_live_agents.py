@@ -191,6 +191,11 @@ def test_a_killed_run_keeps_what_was_exported_and_is_not_over(watchpost: Watchpo
         time.sleep(0.1)
 
 
+def have_ended(sessions: list[Session]) -> bool:
+    """Whether all that ever end are over; one of the recorded runs was killed, and its root never came."""
+    return sum(session.state != "ended" for session in sessions) <= 1
+
+
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory, receiver: NoticeReceiver) -> Iterator[Played]:
     """The demo's traffic, played to a Watchpost with the demo's settings."""
@@ -200,15 +205,13 @@ def played(tmp_path_factory: pytest.TempPathFactory, receiver: NoticeReceiver) -
     ) as process:
         said: list[str] = []
         run_agents(process.url, said.append)
-        eventually(
-            lambda: process.sessions() if all(each.state == "ended" for each in process.sessions()) else None, 60
-        )
+        eventually(lambda: process.sessions() if have_ended(process.sessions()) else None, 60)
         yield Played(process, said)
 
 
 def test_each_of_the_demos_incidents_is_flagged_where_it_went_wrong(played: Played) -> None:
     found = {
-        workflow: [(flag.kind, flag.step) for session in played.of(workflow) for flag in session.flags]
+        workflow: sorted((flag.kind, flag.step) for session in played.of(workflow) for flag in session.flags)
         for workflow in ("refund_agent", "research_agent")
     }
     assert found["refund_agent"] == [("LOOP_DETECTED", 6)]

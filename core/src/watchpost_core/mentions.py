@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from sys import byteorder
 from zlib import crc32
 
@@ -30,16 +31,27 @@ _TAIL = 8192
 """Characters at the end of a text of which everything is kept, as far as `MOST` goes: what is new in a prompt stands there."""
 
 _KEPT = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
-_APART = bytes(code if code in _KEPT else ord(" ") for code in range(256))
+_DIGITS = b"0123456789"
+_CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_CLASSES = bytes(
+    ord("d" if code in _DIGITS else "u" if code in _CAPITALS else "l" if code in _KEPT else " ") for code in range(256)
+)
+"""For each byte what it is: a digit, a capital letter, another part of a thing, or none."""
+
 _APART_BUT_DOTS = bytes(code if code in _KEPT + b".+" else ord(" ") for code in range(256))
 _EDGES = b"_-"
-_TELLING = re.compile(rb"[0-9]|^[A-Z]{5,}$")
+_BACKSLASH = ord("\\")
+_LINE_ENDS = b"ntr"
+"""What stands behind a backslash for white space in JSON; it is no part of the word behind it."""
+
 _HOST = re.compile(rb"@[a-zA-Z0-9-]{1,63}(?:\.[a-zA-Z0-9-]{1,63}){1,8}")
 _LONGEST_LOCAL = 64
 _BEYOND_ASCII = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _PART = re.compile(rb"[a-z0-9]{3,}|[0-9]{1,2}")
 _PLAIN_WORD = re.compile(rb"[a-z]+")
 _RUN = re.compile(rb"[0-9]{4,}")
+_REMEMBERED = 64
+"""Longer things recur too seldom to be remembered."""
 
 
 def named(text: str) -> list[str]:
@@ -51,31 +63,24 @@ def forms(text: str) -> set[bytes]:
     """Everything that a text names, parts too, in lower case: that of which `mentions` holds the digests."""
     found: set[bytes] = set()
     for thing in _things(text):
-        plain = thing.lower()
-        found.add(plain)
-        if plain.isdigit():
-            continue
-        found.update(_RUN.findall(plain))
-        if not plain.isalnum():
-            found.update(part for part in _PART.findall(plain) if _PLAIN_WORD.fullmatch(part) is None)
+        found.update(_forms_of(thing))
     return found
 
 
 def mentions(*texts: str) -> bytes:
     """All that these texts name as a set: `unpacked` gives its digests."""
-    found: set[bytes] = set()
+    digests: set[int] = set()
     whole = True
     for text in texts:
         if len(text) > LONGEST:
             whole = False
-            found |= forms(text[: LONGEST // 2])
-            found |= forms(text[-LONGEST // 2 :])
+            digests |= _digests(text[: LONGEST // 2])
+            digests |= _digests(text[-LONGEST // 2 :])
         else:
-            found |= forms(text)
-    digests = set(map(crc32, found))
+            digests |= _digests(text)
     if len(digests) > MOST:
         whole = False
-        late = {crc32(each) for text in texts for each in forms(text[-_TAIL:])}
+        late = {each for text in texts for each in _digests(text[-_TAIL:])}
         digests = {*sorted(late)[:MOST], *sorted(digests - late)[: max(0, MOST - len(late))]}
     digests.discard(INCOMPLETE)
     if not whole:
@@ -104,16 +109,81 @@ def digest(thing: str) -> int:
     return crc32(thing.lower().encode(errors="replace"))
 
 
-def _things(text: str) -> set[bytes]:
-    """The things in a text as they stand there, in ASCII."""
-    raw = _unescaped(text.encode(errors="replace"))
-    odd = [word.strip(_EDGES) for word in set(raw.translate(_APART).split()) if not word.isalpha() or word.isupper()]
-    found = {word for word in odd if _TELLING.search(word)}
-    for host in _HOST.finditer(raw):
-        before = raw[max(0, host.start() - _LONGEST_LOCAL) : host.start()].translate(_APART_BUT_DOTS).split(b" ")[-1]
-        if before:
-            found.add(before.lstrip(b".") + host[0])
+def _forms_of(thing: bytes) -> set[bytes]:
+    """A thing in lower case, with its parts."""
+    plain = thing.lower()
+    found = {plain}
+    if not plain.isdigit():
+        found.update(_RUN.findall(plain))
+        if not plain.isalnum():
+            found.update(part for part in _PART.findall(plain) if _PLAIN_WORD.fullmatch(part) is None)
     return found
+
+
+def _digests(text: str) -> set[int]:
+    """The digests of everything that a text names."""
+    found: set[int] = set()
+    for thing in _things(text):
+        found.update(_digests_remembered(thing) if len(thing) <= _REMEMBERED else _digests_of(thing))
+    return found
+
+
+def _digests_of(thing: bytes) -> tuple[int, ...]:
+    return tuple(map(crc32, _forms_of(thing)))
+
+
+_digests_remembered = lru_cache(maxsize=4096)(_digests_of)
+"""The next prompt of a session names again what the one before it named."""
+
+
+def _things(text: str) -> set[bytes]:
+    """The things in a text as they stand there, in ASCII. Words are searched for by their classes: most hold nothing that tells."""
+    raw = text.encode(errors="replace")
+    if b"\\u" in raw:
+        raw = _unescaped(raw)
+    classes = raw.translate(_CLASSES)
+    length = len(raw)
+    found: set[bytes] = set()
+    at = classes.find(b"d")
+    while at >= 0:
+        end = classes.find(b" ", at)
+        if end < 0:
+            end = length
+        start = classes.rfind(b" ", 0, at) + 1
+        if start and raw[start - 1] == _BACKSLASH and raw[start] in _LINE_ENDS:
+            start += 1
+        found.add(raw[start:end].strip(_EDGES))
+        at = classes.find(b"d", end)
+    if b"uuuuu" in classes:
+        found.update(_capitals(raw, classes))
+    if b"@" in raw:
+        found.update(_addresses(_unescaped(raw)))
+    return found
+
+
+def _capitals(raw: bytes, classes: bytes) -> Iterator[bytes]:
+    """The words of five capital letters or more."""
+    at = classes.find(b"uuuuu")
+    while at >= 0:
+        end = classes.find(b" ", at)
+        if end < 0:
+            end = len(raw)
+        start = classes.rfind(b" ", 0, at) + 1
+        if start and raw[start - 1] == _BACKSLASH and raw[start] in _LINE_ENDS:
+            start += 1
+        word = raw[start:end].strip(_EDGES)
+        if word.isalpha() and word.isupper():
+            yield word
+        at = classes.find(b"uuuuu", end)
+
+
+def _addresses(raw: bytes) -> Iterator[bytes]:
+    """The e-mail addresses in an unescaped text."""
+    for host in _HOST.finditer(raw):
+        start = host.start()
+        before = raw[max(0, start - _LONGEST_LOCAL) : start].translate(_APART_BUT_DOTS).split(b" ")[-1]
+        if before:
+            yield before.lstrip(b".") + host[0]
 
 
 def _unescaped(raw: bytes) -> bytes:

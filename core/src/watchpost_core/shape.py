@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from json.encoder import encode_basestring_ascii as quoted
+from typing import cast
 
 from watchpost_core.block_text import block_value
 from watchpost_core.literal import literal_value
@@ -44,14 +45,19 @@ NAMES = 64
 
 _REMEMBERED = 2048
 _TEXTS_REMEMBERED = 1024
-_NAME_REMEMBERED = 64
-_NAMES_REMEMBERED = 4096
+_OBJECT_REMEMBERED = 1024
+_OBJECTS_REMEMBERED = 1024
+_ANY_NAME = '{"*":'
 _NESTED_JSON = 65_536
 _UNWRAPPED = 3
 
 _LETTERS: dict[type, str] = {type(None): '"n"', bool: '"b"', int: '"i"', float: '"f"'}
-_TEXT_MEMBERS: dict[str, str] = {}
+_OBJECTS: dict[tuple[str, ...], str] = {}
+"""Lines of objects by their names and the lines of their values."""
+
 _OPENING = frozenset({"{", "["})
+_DECODER = json.JSONDecoder()
+_JSON_SPACE = " \t\n\r"
 _DATA_NAME = re.compile(r"[^A-Za-z_$@]|.*(?:[0-9]{4}|[@/])|[0-9a-fA-F]{2,}-[0-9a-fA-F-]{6,}\Z", re.DOTALL)
 _MCP_RESULT = frozenset({"content", "structuredContent", "isError", "_meta", "meta"})
 _MCP_TEXT = frozenset({"type", "text", "annotations", "_meta", "id", "index"})
@@ -155,7 +161,7 @@ def _value(text: str) -> object:
         return None
     first = text.lstrip()[:1]
     if first in {"{", "[", '"'}:
-        value = _json(text)
+        value = _json(text) if text[0] == first else _json(text.strip(_JSON_SPACE))
         if value is not None or first == '"':
             return value
     if first in {"{", "[", "("}:
@@ -165,10 +171,10 @@ def _value(text: str) -> object:
 
 def _json(text: str) -> object:
     try:
-        value: object = json.loads(text)
+        value, end = cast("tuple[object, int]", _DECODER.raw_decode(text))
+        return value if end == len(text) else cast("object", json.loads(text))
     except (ValueError, RecursionError):
         return None
-    return value
 
 
 def _unwrapped(value: object) -> object:
@@ -201,17 +207,27 @@ def _line(value: object, depth: int) -> str:
 
 
 def _object(value: Mapping[str, object], depth: int) -> str:
-    if _names_are_data(value):
-        return f'{{"*":{_joined({_line(each, depth) for each in value.values()})}}}'
-    pieces = []
-    for name in sorted(value):
-        each = value[name]
-        kind = type(each)
-        if kind is str and each[:1] not in _OPENING:  # type: ignore[index] # a string, as was just seen
-            pieces.append(_TEXT_MEMBERS.get(name) or _text_member(name))
-        else:
-            pieces.append(f"{_key(name)}:{_LETTERS.get(kind) or _line(each, depth)}")
-    return f"{{{','.join(pieces)}}}"
+    """The line of an object. Objects of one make recur, within a list above all: their lines are remembered."""
+    lines = [
+        _LETTERS.get(type(each)) or ('"s"' if type(each) is str and each[:1] not in _OPENING else _line(each, depth))
+        for each in value.values()
+    ]
+    made = (*value, *lines)
+    line = _OBJECTS.get(made)
+    if line is None:
+        line = _assembled(value, lines)
+        if len(line) <= _OBJECT_REMEMBERED and not line.startswith(_ANY_NAME):
+            if len(_OBJECTS) >= _OBJECTS_REMEMBERED:
+                _OBJECTS.clear()
+            _OBJECTS[made] = line
+    return line
+
+
+def _assembled(names: Collection[str], lines: Sequence[str]) -> str:
+    """The line of an object with these names, whose values have these lines."""
+    if _names_are_data(names, lines):
+        return f"{_ANY_NAME}{_joined(set(lines))}}}"
+    return f"{{{','.join([f'{_key(name)}:{line}' for name, line in sorted(zip(names, lines, strict=True))])}}}"
 
 
 def _joined(lines: set[str]) -> str:
@@ -235,24 +251,14 @@ def _key(name: str) -> str:
     return quoted(f"\\{name}" if name[:1] in {"?", "\\"} or name in {"*", "()"} else name)
 
 
-def _text_member(name: str) -> str:
-    """The member of a name whose value is a string; those of common names are remembered."""
-    line = f'{_key(name)}:"s"'
-    if len(name) <= _NAME_REMEMBERED:
-        if len(_TEXT_MEMBERS) >= _NAMES_REMEMBERED:
-            _TEXT_MEMBERS.clear()
-        _TEXT_MEMBERS[name] = line
-    return line
-
-
-def _names_are_data(value: Mapping[str, object]) -> bool:
+def _names_are_data(names: Collection[str], lines: Sequence[str]) -> bool:
     """Whether the names of an object are ids, dates or the like: all of them by their looks, or numbered objects, or too many."""
-    if len(value) > NAMES:
+    if len(names) > NAMES:
         return True
-    first = next(iter(value))
+    first = next(iter(names))
     if _DATA_NAME.match(first):
-        return all(map(_DATA_NAME.match, value))
-    if first[-1:].isdigit() and all(isinstance(each, dict) for each in value.values()):
-        stems = {name.rstrip("0123456789") for name in value}
-        return len(stems) == 1 and all(name[-1:].isdigit() for name in value)
+        return all(map(_DATA_NAME.match, names))
+    if first[-1:].isdigit() and all(line[0] == "{" for line in lines):
+        stems = {name.rstrip("0123456789") for name in names}
+        return len(stems) == 1 and all(name[-1:].isdigit() for name in names)
     return False

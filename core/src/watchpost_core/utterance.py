@@ -32,7 +32,7 @@ _NOT_SAID = frozenset(
 )
 """Kinds of parts that are no words to anybody: requests for tools, and what a model thinks by itself."""
 
-_REQUEST = ("toolUse", "functionCall", "toolCallId", "reasoningContent")
+_REQUEST = frozenset({"toolUse", "functionCall", "toolCallId", "reasoningContent"})
 """Fields that only such parts have."""
 
 _MARKS = frozenset(
@@ -51,6 +51,9 @@ _MARKS = frozenset(
     }
 )
 """Fields that tell an envelope of words from what a model said that answers in JSON itself."""
+
+_SAID_NAMES = frozenset(_SAID)
+_DECODER = json.JSONDecoder(strict=False)
 
 _BLOCK = frozenset({"text", "type", "annotations", "citations", "cache_control", "id"})
 """What a part that is text alone may hold."""
@@ -74,7 +77,7 @@ def said(text: str) -> str:
     if text[:1] not in {"{", "["} or text.startswith("[tool_call] "):
         return _plain(text)
     try:
-        found = cast("object", json.loads(text, strict=False))
+        found = cast("object", _DECODER.decode(text))
     except (ValueError, RecursionError):
         parts = [_unescaped(part) for part in _WORDS.findall(text)]
         return _joined(parts) if parts or _CUT_ENVELOPE.match(text) else text
@@ -115,7 +118,7 @@ def _is_request(part: dict[str, object]) -> bool:
     kind = part.get("type")
     if isinstance(kind, str) and (kind in _NOT_SAID or (kind == "function" and "function" in part)):
         return True
-    return any(name in part for name in _REQUEST) or ("arguments" in part and "name" in part)
+    return not _REQUEST.isdisjoint(part) or ("arguments" in part and "name" in part)
 
 
 def _collect(value: object, words: list[str], deep: int) -> None:
@@ -130,9 +133,9 @@ def _collect(value: object, words: list[str], deep: int) -> None:
     elif isinstance(value, dict):
         known = cast("dict[str, object]", value)
         if not _is_request(known):
-            for name in _SAID:
-                if name in known:
-                    _collect(known[name], words, deep - 1)
+            names = _SAID_NAMES & known.keys()
+            for name in sorted(names, key=_SAID.index) if len(names) > 1 else names:
+                _collect(known[name], words, deep - 1)
 
 
 def _unescaped(text: str) -> str:

@@ -7,10 +7,12 @@ gives at most two findings: one where it is used up to the share `warn`, one whe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 import msgspec
 
@@ -24,6 +26,8 @@ KIND = "BUDGET_WARNING"
 
 _NANO = 10**9
 _SHOWN_CALLS = 3
+_SPENDING: frozenset[StepKind] = frozenset({"llm", "retrieval"})
+_NONE: frozenset[StepKind] = frozenset()
 _LAST_NS = 253_402_300_799 * _NANO
 """The last second that a date can be written of."""
 
@@ -75,18 +79,19 @@ class BudgetDetector:
     def __init__(self, settings: BudgetSettings, around: Surroundings) -> None:
         self._settings = settings
         self._workflow = around.workflow
-        self._norm = around.knowledge.norm(f"workflow_tokens {around.workflow}")
-        budget = next((each for each in settings.limits if fnmatchcase(around.workflow, each.workflow)), Budget())
-        self._tokens = budget.tokens
-        self._nano = int(budget.cost_usd * _NANO)
-        self.kinds = frozenset({"llm", "retrieval"} if self._tokens or self._nano else ())
+        self._knowledge = around.knowledge
+        self._tokens, self._nano = _limits(settings.limits, around.workflow)
+        self.kinds = _SPENDING if self._tokens or self._nano else _NONE
+        most_tokens, most_nano = self._tokens or math.inf, self._nano or math.inf
+        self._limits = (settings.warn * most_tokens, most_tokens, settings.warn * most_nano, most_nano)
+        """What to warn at and what there is, of tokens and of money."""
         self._spent: list[_Spent] = []
         self._began_ns = 0
 
     def see(self, place: int, step: Step) -> Sequence[Finding]:
         """Add the next step and say which budget it takes beyond a limit."""
-        used = (step.tokens.input or 0) + (step.tokens.output or 0) if step.kind == "llm" else 0
-        nano = step.cost_nano or 0
+        tokens, nano = step.tokens, step.cost_nano or 0
+        used = (tokens.input or 0) + (tokens.output or 0) if step.kind == "llm" else 0
         if used <= 0 and nano <= 0:
             return ()
         at_ns = step.end_ns or step.start_ns
@@ -97,6 +102,14 @@ class BudgetDetector:
             before = self._spent[-1]
         now = _Spent(place, step.span_id, before.tokens + used, before.nano + nano, max(at_ns, before.at_ns))
         self._spent.append(now)
+        quiet_tokens, most_tokens, quiet_nano, most_nano = self._limits
+        if not (
+            before.tokens < quiet_tokens <= now.tokens
+            or before.tokens < most_tokens <= now.tokens
+            or before.nano < quiet_nano <= now.nano
+            or before.nano < most_nano <= now.nano
+        ):
+            return ()
         found = [
             self._crossed("tokens", before.tokens, now.tokens, self._tokens, now),
             self._crossed("cost", before.nano, now.nano, self._nano, now),
@@ -128,8 +141,8 @@ class BudgetDetector:
         evidence: dict[str, object] = {
             "reason": "exceeded" if exceeded else measure,
             "measure": measure,
-            "value": said if measure == "cost" else spent,
-            "threshold": most if measure == "cost" else limit,
+            "value": spent / _NANO if measure == "cost" else spent,
+            "threshold": limit / _NANO if measure == "cost" else limit,
             "window": "session",
             "share": round(share, 4),
             "workflow": shown(self._workflow),
@@ -139,7 +152,7 @@ class BudgetDetector:
             "steps": now.place + 1,
             "rate": self._rate(spent, now, measure),
             "expected_end": end or None,
-            "usual_tokens": _usual(self._norm),
+            "usual_tokens": _usual(self._knowledge.norm(f"workflow_tokens {self._workflow}")),
             "calls": self._largest(),
         }
         return Finding(
@@ -173,6 +186,13 @@ class BudgetDetector:
         each_spent = [(now.tokens - then, now.span_id) for now, then in zip(self._spent, before, strict=False)]
         most = sorted(each_spent, key=lambda each: -each[0])[:_SHOWN_CALLS]
         return [{"span_id": span_id.hex(), "tokens": tokens} for tokens, span_id in most]
+
+
+@lru_cache(maxsize=1024)
+def _limits(limits: tuple[Budget, ...], workflow: str) -> tuple[int, int]:
+    """How many tokens, and how much in nano-USD, a session of a workflow may spend; 0 is no limit."""
+    budget = next((each for each in limits if fnmatchcase(workflow, each.workflow)), Budget())
+    return budget.tokens, int(budget.cost_usd * _NANO)
 
 
 def _usd(nano: int) -> str:

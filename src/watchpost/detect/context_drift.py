@@ -30,7 +30,7 @@ SHOWN = 300
 LONGEST = 16_000
 """Characters of either side that are compared."""
 
-LIMITS = {"lexical": 0.89, "embeddings": 0.75}
+LIMITS = {"lexical": 0.93, "embeddings": 0.75}
 """The distance beyond which a method says that the context drifted, where the settings say nothing else."""
 
 _WORD = re.compile(r"[^\W\d_]{3,}")

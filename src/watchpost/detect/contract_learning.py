@@ -91,6 +91,8 @@ class ContractLearner:
     def __init__(self, enough: Enough | None = None) -> None:
         self._enough = enough or Enough()
         self._drafts: dict[str, Draft] = {}
+        self._looked_at: dict[str, tuple[Content | None, float]] = {}
+        """What was to hold about a tool when it was last asked, and the session of the tool before which nothing else may, unless it has something new."""
         self._seen: dict[str, Guard] = {}
         """What all responses so far had in common, for tools of which that is asked."""
 
@@ -121,6 +123,7 @@ class ContractLearner:
 
     def load(self, name: str, body: bytes) -> None:
         """Go on from a draft as `draft` gave it."""
+        self._looked_at.pop(name, None)
         self._drafts[name] = msgspec.json.decode(body, type=Draft)
 
     def draft(self, name: str) -> bytes:
@@ -128,12 +131,23 @@ class ContractLearner:
         return msgspec.json.encode(self._drafts.get(name, Draft()))
 
     def content(self, name: str, held: Content | None) -> Content | None:
-        """The contract of a tool as it is to hold; `held` where that means the same, or where too little is known."""
+        """The contract of a tool as it is to hold; `held` where that means the same, or where too little is known.
+
+        It is put together only where something new came since this was last asked, or as many sessions as could change what it says.
+        """
         draft = self._drafts.get(name)
         if draft is None or not draft.variants:
             return held
         if draft.sessions < self._enough.wait(draft.varied_at):
             return held
+        before, due = self._looked_at.get(name, (None, 0))
+        if draft.sessions < due and before is held:
+            return held
+        content = self._content(draft, held)
+        self._looked_at[name] = (content, draft.sessions + min(each.lasts(self._enough) for each in draft.variants))
+        return content
+
+    def _content(self, draft: Draft, held: Content | None) -> Content | None:
         contract = _contract(draft, self._enough)
         if not any(fields[""].settled for fields in (contract.fields, *contract.variants)):
             return held
@@ -160,6 +174,7 @@ class ContractLearner:
             draft.variants.append(like)
         draft.candidates.remove(chosen)
         self._seen.pop(name, None)
+        self._looked_at.pop(name, None)
         contract = _contract(draft, self._enough)
         return contract if contract.fields[""].settled else _contract(draft, _ALL)
 
@@ -174,20 +189,22 @@ class ContractLearner:
                 return False
             draft.until = draft.sessions + LEARNT
         self._seen.pop(tool, None)
-        changed = False
+        changed, is_new = False, False
         if lines:
             draft.sessions += 1
             changed = True
         for line, responses in sorted(lines.items()):
             node: Node = json.loads(line)
             if is_error(node):
-                _keep_error(draft, line)
+                is_new |= _keep_error(draft, line)
                 continue
             draft.responses += responses
-            _variant_for(draft, node).add(node, responses, draft.sessions)
+            is_new |= _variant_for(draft, node).add(node, responses, draft.sessions)
         for line in sorted(failed):
-            changed |= _keep_error(draft, line)
-        return changed
+            is_new |= _keep_error(draft, line)
+        if is_new:
+            self._looked_at.pop(tool, None)
+        return changed or is_new
 
     def _remember(self, tool: str, steps: Mapping[str, tuple[Step, Step]]) -> bool:
         """Keep the shapes that nothing is known of as candidates."""

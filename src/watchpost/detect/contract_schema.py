@@ -38,11 +38,7 @@ def contract_of_schema(schema: object) -> Contract:
     """The contract that a JSON Schema says; the alternatives at its root are variants. Raises `ContractError`."""
     reader = _Reader(schema)
     variants = [dict(reader.fields(root)) for root in reader.roots()]
-    if not any(len(fields) > 1 for fields in variants):
-        raise ContractError("the schema names no field, so no response could drift from it")
-    if sum(map(len, variants)) > FIELDS:
-        raise ContractError(f"the schema has more than {FIELDS} fields")
-    return Contract(variants[0], variants=tuple(variants[1:]))
+    return _checked(Contract(variants[0], variants=tuple(variants[1:])))
 
 
 def contract_of_text(text: str) -> Contract:
@@ -56,7 +52,7 @@ def contract_of_text(text: str) -> Contract:
     if "fields" not in value:
         return contract_of_schema(value)
     try:
-        return msgspec.convert({"type": "contract", **value}, Contract)
+        return _checked(msgspec.convert({"type": "contract", **value}, Contract))
     except msgspec.ValidationError as error:
         raise ContractError(str(error)) from error
 
@@ -102,6 +98,16 @@ def _read(file: str) -> str:
         return Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ContractError(f"cannot be read: {error}") from error
+
+
+def _checked(contract: Contract) -> Contract:
+    """A contract by which responses can be judged."""
+    variants = (contract.fields, *contract.variants)
+    if not all("" in fields for fields in variants) or not any(len(fields) > 1 for fields in variants):
+        raise ContractError("the schema names no field, so no response could drift from it")
+    if sum(map(len, variants)) > FIELDS:
+        raise ContractError(f"the schema has more than {FIELDS} fields")
+    return contract
 
 
 class _Reader:

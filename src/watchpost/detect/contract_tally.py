@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -72,8 +73,9 @@ class Tally(msgspec.Struct, array_like=True, gc=False):
     items: Tally | None = None
     inner: Tally | None = None
 
-    def add(self, node: Node, responses: int, session: int, *, always: bool = True) -> None:
-        """Count so many responses of one session, whose number counts from 1, that have this here."""
+    def add(self, node: Node, responses: int, session: int, *, always: bool = True) -> bool:
+        """Count so many responses of one session, whose number counts from 1, that have this here; whether more than counts changed."""
+        is_new = False
         self.seen += responses
         self.full += responses if always else 0
         if self.last != session:
@@ -85,36 +87,44 @@ class Tally(msgspec.Struct, array_like=True, gc=False):
         for kind in kinds:
             if kind not in self.types:
                 self.typed_at = self.sessions
+                is_new = True
             self.types[kind] = self.types.get(kind, 0) + responses
         if inner is not None:
             self.inner = self.inner or Tally()
-            self.inner.add(inner, responses, session)
+            is_new |= self.inner.add(inner, responses, session)
         elif members:
-            self._add_members(members, responses, session)
+            is_new |= self._add_members(members, responses, session)
         if items:
             self.items = self.items or Tally()
-            self.items.add(items[0], responses, session)
+            is_new |= self.items.add(items[0], responses, session)
+        return is_new
 
-    def _add_members(self, members: Mapping[str, Node], responses: int, session: int) -> None:
+    def _add_members(self, members: Mapping[str, Node], responses: int, session: int) -> bool:
+        is_new = False
+        always_there = [name for name in self.names if self.is_always(name)]
         self.objects += responses
         if self.object_last != session:
             self.object_last = session
             self.object_sessions += 1
+        if self.names and ("*" in members or len(self.names) > NAMES):
+            is_new = True
         if "*" in members or len(self.names) > NAMES:
             self._collapse()
         if self.any_name is not None:
             for node in members.values():
-                self.any_name.add(node, responses, session)
-            return
+                is_new |= self.any_name.add(node, responses, session)
+            return is_new
         known = len(self.names)
         for key, node in members.items():
             name, always = member(key)
             if name not in self.names:
                 self.names[name] = Tally()
                 self.named_at = self.object_sessions
-            self.names[name].add(node, responses, session, always=always)
+            is_new |= self.names[name].add(node, responses, session, always=always)
         if len(self.names) > known and self.names_are_data():
             self._collapse()
+            return True
+        return is_new or len(self.names) > known or not all(map(self.is_always, always_there))
 
     def is_always(self, name: str) -> bool:
         """Whether every object here has this member."""
@@ -198,6 +208,24 @@ class Tally(msgspec.Struct, array_like=True, gc=False):
         new = Tally(self.seen, self.sessions, self.objects or self.seen)
         new.become(node)
         return new
+
+    def lasts(self, enough: Enough) -> float:
+        """So many more sessions, at least 1, have to be counted before `fields` may say anything else, if they bring nothing new."""
+        found = [each.lasts(enough) for each in self.names.values()]
+        found += [each.lasts(enough) for each in (self.any_name, self.items, self.inner) if each is not None]
+        if not enough.of(self.seen, self.sessions, self.typed_at):
+            found.append(max(enough.sessions, enough.wait(self.typed_at)) - self.sessions)
+        if "n" not in self.types and self.sessions < enough.null_sessions:
+            found.append(enough.null_sessions - self.sessions)
+        if self.objects:
+            wait = enough.wait(self.named_at)
+            if not enough.of(self.objects, self.object_sessions, self.named_at):
+                found.append(max(enough.sessions, wait) - self.object_sessions)
+            loose = any(each.full != self.objects for each in self.names.values())
+            if not enough.to_close(self.objects, self.object_sessions, self.named_at, loose=loose):
+                more = enough.loose if loose else 1
+                found.append(max(more * enough.sessions, wait) - self.object_sessions)
+        return max(1, min(found, default=math.inf))
 
     def fields(self, enough: Enough, path: str = "", *, required: bool = True) -> Iterator[tuple[str, Field]]:
         """The fields of the contract at this path and beneath it."""

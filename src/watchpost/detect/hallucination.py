@@ -119,12 +119,12 @@ class HallucinationDetector:
     def __init__(self, settings: HallucinationSettings, surroundings: Surroundings) -> None:
         self._settings = settings
         self._formats = _formats(settings, surroundings)
-        self._ignored = frozenset(map(label, settings.ignored_fields))
+        self._ignored = _labels(settings.ignored_fields)
         self._heard = Heard()
         self._shown = ShownIds()
         self._undo = Undo()
-        self._informed = 0
-        """Model calls whose input was reported, and human steps."""
+        self._informed_at: int | None = None
+        """The place of the first human step, or model call whose input was reported."""
         self._hidden_address = False
         """Whether the latest person to speak gave an address that was hidden: its first part may be an id."""
         self._settled: dict[str, bool] = {}
@@ -136,33 +136,44 @@ class HallucinationDetector:
         if kind == "llm":
             return self._answer(place, step)
         found: Sequence[Finding] = ()
-        if step.arguments and self._informed and self._heard.is_whole:
+        result = step.result
+        if step.arguments and self._informed_at is not None and self._heard.is_whole:
             found = self._call(place, step)
-        if step.result or step.mentioned:
-            self._heard.add(place, step.result, step.mentioned, every_word=kind == "human")
-            if kind in ("tool", "retrieval"):
-                self._shown.add(place, step.tool or step.name, step.result)
+        if result or step.mentioned:
+            self._heard.add(place, result, step.mentioned, every_word=kind == "human")
+            if result and kind in {"tool", "retrieval"}:
+                self._shown.add(place, step)
         if kind == "human":
-            self._inform(place)
-            self._hide(place, "[email:" in step.result)
+            if self._informed_at is None:
+                self._informed_at = place
+            self._hide(place, "[email:" in result)
         return found
 
     def rewind(self, steps: int) -> None:
         """Forget every step whose place is `steps` or beyond."""
         self._undo.rewind(steps)
+        if self._informed_at is not None and self._informed_at >= steps:
+            self._informed_at = None
         self._heard.rewind(steps)
         self._shown.rewind(steps)
 
     def _answer(self, place: int, step: Step) -> Sequence[Finding]:
         """What a model call says by itself, once its input is known."""
         if step.informed:
-            self._inform(place)
+            if self._informed_at is None:
+                self._informed_at = place
             if step.mentioned:
                 self._heard.add(place, "", step.mentioned)
-        if not (step.result and self._settings.words and self._informed and self._heard.is_whole):
+        if (
+            not step.result
+            or not self._settings.words
+            or self._informed_at is None
+            or not self._heard.is_whole
+            or not (claimed := claims(step.result))
+        ):
             return ()
         found: list[Finding] = []
-        for value in claims(step.result):
+        for value in claimed:
             if len(found) >= MOST_FINDINGS or value.lower() in self._settled or self._heard.names(value):
                 continue
             written = self._format_of(value)
@@ -172,9 +183,11 @@ class HallucinationDetector:
 
     def _call(self, place: int, step: Step) -> Sequence[Finding]:
         """What the arguments of a call name."""
+        if not (told_ids := id_arguments(step.arguments)):
+            return ()
         tool = step.tool or step.name
         found: list[Finding] = []
-        for field, told in id_arguments(step.arguments):
+        for field, told in told_ids:
             value = cleaned(told)
             if not value or len(found) >= MOST_FINDINGS or not self._is_unheard(value):
                 continue
@@ -186,10 +199,6 @@ class HallucinationDetector:
                     found.append(self._finding(place, _Claim(value, tool, field), written))
         return found
 
-    def _inform(self, place: int) -> None:
-        self._informed += 1
-        self._undo.note(place, self._uninform)
-
     def _hide(self, place: int, hidden: bool) -> None:
         before = self._hidden_address
         if hidden != before:
@@ -198,9 +207,6 @@ class HallucinationDetector:
 
     def _unhide(self, before: bool) -> None:
         self._hidden_address = before
-
-    def _uninform(self) -> None:
-        self._informed -= 1
 
     def _is_unheard(self, value: str) -> bool:
         """Whether nothing told this id. One that was flagged in words must have been told by somebody else since."""
@@ -278,6 +284,11 @@ class HallucinationDetector:
             self._settled[key] = before
 
 
+@lru_cache(maxsize=64)
+def _labels(fields: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(label, fields))
+
+
 @lru_cache(maxsize=4096)
 def _is_told(tool: str, field: str, creates: tuple[str, ...], ignored: frozenset[str]) -> bool:
     """Whether a model is told what this argument holds: it does not come from the program, and is no new id of what the tool creates."""
@@ -304,7 +315,9 @@ def _compiled(pattern: str) -> _Matcher:
 
 
 def _formats(settings: HallucinationSettings, surroundings: Surroundings) -> Sequence[tuple[_Matcher, _Format]]:
-    known = [_Format(pattern, "configured", name) for name, pattern in settings.formats.items()]
     learnt = surroundings.knowledge.formats
+    if not settings.formats and not learnt:
+        return ()
+    known = [_Format(pattern, "configured", name) for name, pattern in settings.formats.items()]
     known += [_Format(held.pattern, "learnt", name, held.fields) for name, held in learnt.items()]
     return [(_compiled(each.pattern), each) for each in known]

@@ -7,7 +7,7 @@ is not found there are all texts so far turned into digests, each text once.
 from __future__ import annotations
 
 import re
-from collections import deque
+from functools import lru_cache
 from itertools import islice
 
 import msgspec
@@ -19,9 +19,11 @@ LATEST = 16
 """Entries that are searched before all of them are turned into digests."""
 
 _DIGEST_BYTES = 4
+_INCOMPLETE = INCOMPLETE.to_bytes(_DIGEST_BYTES, "little")
 _JOINING = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _DIGITS = re.compile(r"[0-9]+")
 _LEAST_NUMBER = 4
+_SHORT = 64
 
 
 class _Entry(msgspec.Struct, frozen=True, gc=False):
@@ -41,7 +43,7 @@ class Heard:
     """
 
     def __init__(self) -> None:
-        self._pending: deque[_Entry] = deque()
+        self._pending: list[_Entry] = []
         self._blind: list[int] = []
         """The places of steps that told more than could be noted."""
         self._known: dict[int, bool] = {}
@@ -60,7 +62,7 @@ class Heard:
             return
         if len(text) > TEXT_KEPT:
             mentioned, text = mentioned + mentions(text), ""
-        if _is_incomplete(mentioned):
+        if mentioned and _is_incomplete(mentioned):
             self._blind.append(place)
         self._pending.append(_Entry(place, text, mentioned, every_word))
 
@@ -83,7 +85,9 @@ class Heard:
         An id of several parts apart, such as `shop/A1`, is named where each of them is that holds a digit. What `mentions` does not
         note, such as a word in small letters, nobody can tell not to have been named.
         """
-        return all(self._names(thing.strip("_-").lower(), in_texts) for thing in named(value))
+        return all(
+            self._names(thing, in_texts) for thing in (_sought(value) if len(value) <= _SHORT else _things_in(value))
+        )
 
     def _names(self, thing: str, in_texts: bool) -> bool:
         key = digest(thing)
@@ -102,8 +106,7 @@ class Heard:
     def _note(self) -> None:
         """Turn every pending entry into digests."""
         known = self._known
-        while self._pending:
-            entry = self._pending.popleft()
+        for entry in self._pending:
             changed: list[tuple[int, bool | None]] = []
             for key in unpacked(mentions(entry.text, entry.text.upper() if entry.every_word else "")):
                 before = known.get(key)
@@ -116,11 +119,20 @@ class Heard:
                     known[key] = False
             if changed:
                 self._noted.append((entry.place, changed))
+        self._pending.clear()
+
+
+def _things_in(value: str) -> tuple[str, ...]:
+    """What a value names, as it is sought."""
+    return tuple([thing.strip("_-").lower() for thing in named(value)])
+
+
+_sought = lru_cache(maxsize=4096)(_things_in)
 
 
 def _is_incomplete(mentioned: bytes) -> bool:
     """Digests are sorted within a set, and `INCOMPLETE` is the least; two sets may stand behind one another."""
-    return len(mentioned) >= _DIGEST_BYTES and _holds(mentioned, INCOMPLETE.to_bytes(_DIGEST_BYTES, "little"))
+    return _holds(mentioned, _INCOMPLETE)
 
 
 def _numbers(thing: str) -> list[str]:

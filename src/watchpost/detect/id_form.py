@@ -152,20 +152,17 @@ def id_arguments(arguments: str) -> list[tuple[str, str]]:
 def _gather(value: object, field: str, found: list[tuple[str, str]], deep: int) -> None:
     if len(found) >= MOST or deep < 0:
         return
-    match value:
-        case dict():
-            for name, held in cast("dict[str, object]", value).items():
-                if isinstance(held, dict | list) or is_id_name(name):
-                    _gather(held, name, found, deep - 1)
-        case list():
-            for item in cast("list[object]", value)[:_VALUES]:
-                _gather(item, field, found, deep - 1)
-        case str() | int() if not isinstance(value, bool) and is_id_name(field):
-            told = str(value)
-            if told and len(told) <= LONGEST_ID:
-                found.append((field, told))
-        case _:
-            pass
+    if isinstance(value, dict):
+        for name, held in cast("dict[str, object]", value).items():
+            if is_id_name(name) or type(held) is dict or type(held) is list:
+                _gather(held, name, found, deep - 1)
+    elif isinstance(value, list):
+        for item in cast("list[object]", value)[:_VALUES]:
+            _gather(item, field, found, deep - 1)
+    elif isinstance(value, str | int) and not isinstance(value, bool) and is_id_name(field):
+        told = str(value)
+        if told and len(told) <= LONGEST_ID:
+            found.append((field, told))
 
 
 def id_values(text: str) -> Iterator[tuple[str, str]]:
@@ -188,7 +185,8 @@ def id_values(text: str) -> Iterator[tuple[str, str]]:
 
 def claims(words: str) -> list[str]:
     """What a model's words name that may be an id: not dates, times, amounts, telephone numbers, versions, file names, links or code."""
-    if _HAS_DIGIT.search(words) is None:
+    raw = words.encode(errors="replace")
+    if len(raw.translate(None, b"0123456789")) == len(raw):
         return []
     if "```" in words:
         words = _CODE.sub(" ", words)

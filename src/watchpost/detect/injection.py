@@ -33,6 +33,7 @@ ASKED_BUDGET = 12_000
 """Characters of what people say in a session in which an act that they ask for is looked for: the first ones."""
 
 _LEAST_TEXT = 12
+_HEARD = frozenset({"human", "state"})
 _QUOTED = 400
 _SHOWN = 160
 _ENTITIES = 8
@@ -73,28 +74,33 @@ class _Texts:
     """The first texts of a session, up to a budget of characters."""
 
     def __init__(self, budget: int) -> None:
-        self._room = budget
-        self._held: list[tuple[int, str, int]] = []
-        """Each text with the place of its step, and the room there was before it."""
+        self._budget = budget
+        self._used = 0
+        self._held: list[str] = []
+        self._places: list[int] = []
+        """That of the step of each text."""
 
     def add(self, place: int, text: str) -> None:
         """Keep what there is room for."""
-        if text and self._room > 0:
-            self._held.append((place, text if len(text) <= self._room else text[: self._room], self._room))
-            self._room = max(0, self._room - len(text))
+        if text and (room := self._budget - self._used) > 0:
+            kept = text if len(text) <= room else text[:room]
+            self._held.append(kept)
+            self._places.append(place)
+            self._used += len(kept)
 
     def rewind(self, steps: int) -> None:
         """Forget the texts of steps whose place is `steps` or beyond."""
-        while self._held and self._held[-1][0] >= steps:
-            self._room = self._held.pop()[2]
+        while self._places and self._places[-1] >= steps:
+            self._places.pop()
+            self._used -= len(self._held.pop())
 
     def joined(self) -> str:
         """All that is kept, searchable."""
-        return searchable("\n".join(text for _, text, _ in self._held))
+        return searchable("\n".join(self._held))
 
     def words(self) -> Iterable[str]:
         """The words of all that is kept."""
-        return (word for _, text, _ in self._held for word in words(text))
+        return (word for text in self._held for word in words(text))
 
     def __bool__(self) -> bool:
         return bool(self._held)
@@ -132,13 +138,15 @@ class InjectionDetector:
 
     def __init__(self, settings: InjectionSettings) -> None:
         self._settings = settings
-        self._trusts = matcher(settings.trusted)
+        self._trusts = matcher(settings.trusted) if settings.trusted else None
         self._risky = matcher(settings.high_risk)
         self._trusted = _Texts(TEXT_BUDGET)
         self._asked = _Texts(ASKED_BUDGET)
         self._other = _Texts(TEXT_BUDGET)
-        self._mentioned: list[tuple[int, bytes]] = []
+        self._mentioned: list[bytes] = []
         """What the inputs of model calls named, which hold what came before them."""
+        self._mentioned_at: list[int] = []
+        """The places of these calls."""
         self._exposures: list[_Exposure] = []
         self._known: set[bytes] = set()
         self._vouched: set[str] = set()
@@ -147,22 +155,24 @@ class InjectionDetector:
 
     def see(self, place: int, step: Step) -> Sequence[Finding]:
         """Take the next step in order and say what it reveals."""
-        if step.kind == "llm":
+        kind, result = step.kind, step.result
+        if kind == "llm":
             if step.mentioned:
-                self._mentioned.append((place, step.mentioned))
+                self._mentioned.append(step.mentioned)
+                self._mentioned_at.append(place)
             return ()
-        if step.kind in {"human", "state"}:
+        if kind in _HEARD:
             self._hear(place, step)
             return ()
-        found = self._judge(place, step) if self._exposures and step.kind != "retrieval" else ()
+        found = self._judge(place, step) if self._exposures and kind != "retrieval" else ()
         self._other.add(place, step.arguments)
-        if len(step.result) < _LEAST_TEXT or len(self._exposures) == PASSAGES:
-            self._other.add(place, step.result)
+        if len(result) < _LEAST_TEXT or len(self._exposures) == PASSAGES:
+            self._other.add(place, result)
             return found
-        if self._trusts.match(step.tool or step.name):
-            self._trusted.add(place, step.result)
+        if self._trusts is not None and self._trusts.match(step.tool or step.name):
+            self._trusted.add(place, result)
             return found
-        rest, passages = read(step.result, self._settings.least)
+        rest, passages = read(result, self._settings.least)
         self._other.add(place, rest)
         return [*found, *self._expose(place, step, passages)] if passages else found
 
@@ -170,7 +180,8 @@ class InjectionDetector:
         """Forget every step whose place is `steps` or beyond."""
         for texts in (self._trusted, self._asked, self._other):
             texts.rewind(steps)
-        while self._mentioned and self._mentioned[-1][0] >= steps:
+        while self._mentioned_at and self._mentioned_at[-1] >= steps:
+            self._mentioned_at.pop()
             self._mentioned.pop()
         self._undo.rewind(steps)
 
@@ -214,7 +225,7 @@ class InjectionDetector:
 
     def _mentions(self, which: int) -> Sequence[int]:
         """What the first or the latest input of a model named."""
-        return unpacked(self._mentioned[which][1]) if self._mentioned else ()
+        return unpacked(self._mentioned[which]) if self._mentioned else ()
 
     def _judge(self, place: int, step: Step) -> Sequence[Finding]:
         """Which of the instructions seen so far the call follows; none where it passes them on as they are."""

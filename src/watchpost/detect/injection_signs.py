@@ -224,9 +224,11 @@ SIGNS: tuple[Sign, ...] = (
 _ADDED = {"encoded": 2, "invisible": 2}
 """What it adds to instructions that they were written in Base64, or between or in characters that nobody sees."""
 
-_INVISIBLE = r"\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{2069}\x{FEFF}\x{00AD}\x{E0000}-\x{E007F}"
-_COVERED = rf"[{_INVISIBLE}\x{{FF21}}-\x{{FF5A}}]{{2}}|[A-Za-z][{_INVISIBLE}][A-Za-z]|(?:&#x?[0-9A-Fa-f]{{2,5}};){{3}}|[A-Za-z0-9+/]{{56}}"
-_UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u00ad]")
+_INVISIBLE = r"\x00-\x08\x0E-\x1F\x7F\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{2069}\x{FEFF}\x{00AD}\x{E0000}-\x{E007F}"
+_WIDE = r"\x{00A0}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}"
+"""Spaces that are not ASCII's."""
+_COVERED = rf"[{_INVISIBLE}\x{{FF21}}-\x{{FF5A}}]{{2}}|[A-Za-z] ?[{_INVISIBLE}{_WIDE}] ?[A-Za-z]|(?:&#x?[0-9A-Fa-f]{{2,5}};){{3}}|[A-Za-z0-9+/]{{56}}"
+_UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u00ad]")
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _FEW_UNSEEN = 2
 _STATES = 64 << 20
@@ -311,7 +313,7 @@ def uncovered(text: str) -> tuple[str, str]:
     in Base64 or in tag characters stands as text in its place.
     """
     plain, cover = _unescaped(text[:LONGEST]).encode(errors="replace").decode(), ""
-    if not plain.isascii():
+    if not (plain.isascii() and plain.isprintable()):
         spoken = _TAGS.sub(lambda tags: " " + "".join(chr(ord(each) - 0xE0000) for each in tags.group()) + " ", plain)
         bare = _UNSEEN.sub("", spoken)
         if spoken != plain or len(spoken) - len(bare) > _FEW_UNSEEN:

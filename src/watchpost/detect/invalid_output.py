@@ -139,10 +139,19 @@ class InvalidOutputDetector:
 
 def broken(text: str) -> str:
     """What is wrong with a text that begins as JSON; empty where nothing is, where it begins as something else, and where it was cut."""
-    if len(text) >= TEXT_KEPT:
+    if len(text) >= TEXT_KEPT or _is_json(text):
         return ""
     text = _unfenced(text)
     return _fault(text, cut_counts=False) if _BEGINS.match(text) else ""
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text is one JSON value, as far as that is found out quickly; what this takes, a slower decoder takes too."""
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def _unfenced(text: str) -> str:

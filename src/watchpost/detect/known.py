@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from watchpost.detect.learner import Ended, Learner
-from watchpost.model.knowledge import NOTHING_KNOWN, Draft, Knowledge, Lesson
+from watchpost.model.knowledge import NOTHING_KNOWN, Draft, Knowledge, Lesson, Lessons
 
 LearnerFactories = Mapping[str, Callable[[], Learner]]
 """How a project gets the learner of each kind of knowledge."""
@@ -16,7 +16,7 @@ LearnerFactories = Mapping[str, Callable[[], Learner]]
 class _Project:
     def __init__(self, factories: LearnerFactories) -> None:
         self.learners = {kind: make() for kind, make in factories.items()}
-        self.lessons: list[Lesson] = []
+        self.lessons = Lessons()
         self.views: dict[int, Knowledge] = {0: NOTHING_KNOWN}
 
 
@@ -32,7 +32,7 @@ class KnowledgeBase:
         self._new: list[Lesson] = []
         self._changed: dict[tuple[str, str, str], None] = {}
         for lesson in sorted(lessons, key=lambda each: each.version):
-            self._project(lesson.project).lessons.append(lesson)
+            self._project(lesson.project).lessons.add(lesson)
         for draft in drafts:
             if (learner := self._project(draft.project).learners.get(draft.kind)) is not None:
                 learner.load(draft.name, draft.body)
@@ -40,7 +40,7 @@ class KnowledgeBase:
     def version(self, project: str) -> int:
         """That of all that is known in a project now."""
         known = self._projects.get(project)
-        return known.lessons[-1].version if known is not None and known.lessons else 0
+        return known.lessons.version if known is not None else 0
 
     def at(self, project: str, version: int) -> Knowledge:
         """What was known in a project at a version; the same value for the same version."""
@@ -63,7 +63,7 @@ class KnowledgeBase:
         for kind, learner in self._project(project).learners.items():
             for name in learner.learn(session):
                 self._changed[project, kind, name] = None
-                lesson = self._latest(project, kind, name)
+                lesson = self.at(project, self.version(project)).lesson(kind, name)
                 if lesson is not None and lesson.source != "learnt":
                     continue
                 held = None if lesson is None else lesson.content
@@ -99,12 +99,8 @@ class KnowledgeBase:
             held = self._projects[project] = _Project(self._factories)
         return held
 
-    def _latest(self, project: str, kind: str, name: str) -> Lesson | None:
-        return self.at(project, self.version(project)).lesson(kind, name)
-
     def _publish(self, lesson: Lesson) -> None:
         held = self._project(lesson.project)
         numbered = msgspec.structs.replace(lesson, version=self.version(lesson.project) + 1)
-        held.lessons.append(numbered)
-        held.views[numbered.version] = Knowledge(numbered.version, held.lessons)
+        held.lessons.add(numbered)
         self._new.append(numbered)

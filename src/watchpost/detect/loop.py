@@ -19,11 +19,14 @@ import msgspec
 from watchpost.detect.alike import SHOWN_CALLS, SHOWN_ENTITIES, TEXT_LIMIT, AlikeCalls, Call, Cluster, digest_of, shown
 from watchpost.model.flag import Finding, Severity
 from watchpost.model.step import Step, StepKind
-from watchpost_core.similarity import canonical
 
 KIND = "LOOP_DETECTED"
 
 _NOTHING = ("", "[]", "{}", "null", '""')
+
+
+LOOKS = 3
+"""A call without arguments asks for what there is. As long as each brings something new it may be made so many times as often as others."""
 
 
 class LoopSettings(msgspec.Struct, frozen=True):
@@ -71,13 +74,17 @@ class _Answer(msgspec.Struct, eq=False, gc=False):
     flagged: bool = False
 
 
-class _Entry(msgspec.Struct, frozen=True, gc=False):
-    """A tool call at its place among the steps, and what it was counted to, so that it can be taken back."""
+class _Entry(msgspec.Struct, eq=False, gc=False):
+    """A tool call at its place among the steps, and what it was counted to, so that it can be taken back.
+
+    The first call about some entities is counted to no answer before there is a second one; until then its own `result` is kept.
+    """
 
     place: int
     cluster: Cluster | None = None
     call: Call | None = None
     answer: _Answer | None = None
+    result: str | bytes | None = None
 
 
 class LoopDetector:
@@ -130,9 +137,14 @@ class LoopDetector:
             self._order.append(unreported)
             return ()
         allowed = self._polling(tool) if self._settings.polling else None
-        cluster, call = self._grouped.join(tool, canonical(arguments), step.span_id)
-        answer = self._answered(step, cluster, call) if allowed is None else None
-        entry = _Entry(place, cluster, call, answer)
+        cluster, call = self._grouped.join(tool, arguments, step.span_id)
+        result = _result(step) if allowed is None else None
+        if cluster.count == 1 and cluster.first is None:
+            cluster.opened = len(self._calls)
+            answer = None
+        else:
+            answer = self._answered(cluster, call, result) if result is not None else None
+        entry = _Entry(place, cluster, call, answer, result)
         self._calls.append(entry)
         if allowed is None:
             self._order.append(entry)
@@ -147,16 +159,21 @@ class LoopDetector:
                 return allowed
         return None
 
-    def _answered(self, step: Step, cluster: Cluster, call: Call) -> _Answer | None:
-        """The calls of this tool about the same entities that brought this result; none without a result."""
-        result = step.result
-        if step.status != "ok" or result.strip() in _NOTHING:
-            return None
-        key = (cluster.first or cluster, result if len(result) <= TEXT_LIMIT else digest_of(result))
+    def _answered(self, cluster: Cluster, call: Call, result: str | bytes) -> _Answer:
+        """The calls of this tool about the same entities that brought this result."""
+        first = cluster.first or cluster
+        opening = self._calls[first.opened]
+        if opening.answer is None and opening.call is not None and opening.result is not None:
+            opening.answer = self._count(first, first, opening.call, opening.result)
+        return self._count(first, cluster, call, result)
+
+    def _count(self, first: Cluster, cluster: Cluster, call: Call, result: str | bytes) -> _Answer:
+        key = (first, result)
         answer = self._answers.get(key)
         if answer is None:
             answer = self._answers[key] = _Answer(key)
         answer.count += 1
+        cluster.answers += answer.count == 1
         if answer.count <= SHOWN_CALLS:
             answer.calls += (call,)
             answer.clusters += (cluster,)
@@ -172,7 +189,7 @@ class LoopDetector:
         if answer is not None and answer.flagged:
             self._mark(cluster)
             return ()
-        if 0 < limit < cluster.count:
+        if 0 < limit < cluster.count and not _looks_again(cluster, limit):
             self._mark(cluster)
             return (self._repeated(cluster, call, limit),)
         if (other := self._alternating(cluster)) is not None:
@@ -210,6 +227,8 @@ class LoopDetector:
             answer.calls, answer.clusters = answer.calls[: answer.count], answer.clusters[: answer.count]
             if not answer.count:
                 del self._answers[answer.key]
+                if entry.cluster is not None:
+                    entry.cluster.answers -= 1
         if entry.cluster is not None:
             self._grouped.leave(entry.cluster)
 
@@ -260,6 +279,19 @@ class LoopDetector:
         summary = f"{turns} turns in the session, more than {limit}"
         evidence = _evidence("turns", "", turns, limit)
         return (Finding(KIND, "turns", self._settings.limit_severity, summary, evidence),)
+
+
+def _result(step: Step) -> str | bytes | None:
+    """What a call brought, so that it can be told from what others brought; None where it brought nothing."""
+    result = step.result
+    if step.status != "ok" or result.strip() in _NOTHING:
+        return None
+    return result if len(result) <= TEXT_LIMIT else digest_of(result)
+
+
+def _looks_again(cluster: Cluster, limit: int) -> bool:
+    """Whether these are calls without arguments, each of which brought something new, and there are not too many of them."""
+    return cluster.answers == cluster.count <= LOOKS * limit and cluster.calls[0].shown in _NOTHING
 
 
 def _with_latest(group: Cluster | _Answer, call: Call) -> list[Call]:

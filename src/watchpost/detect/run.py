@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 
-from watchpost.detect.detector import Detector, Make, Refutation, Surroundings
+from watchpost.detect.detector import Make, Refutation, Surroundings
 from watchpost.model.flag import Finding
-from watchpost.model.step import Step
+from watchpost.model.step import Step, StepKind
+
+See = Callable[[int, Step], Sequence[Finding | Refutation]]
+"""How a detector takes a step."""
 
 
 class DetectorRun:
@@ -76,10 +79,9 @@ class _Panel:
         self._refuted: list[tuple[int, int, tuple[int, Finding]]] = []
         """Each finding that was refuted, behind the place of the step that did it and where among the findings it stood, in the order of those steps."""
         self._detectors = [make.detector(surroundings) for make in makes]
-        self._shown: dict[str, list[Detector]] = {}
-        for detector in self._detectors:
-            for kind in detector.kinds:
-                self._shown.setdefault(kind, []).append(detector)
+        self._sees: list[See] = [each.see for each in self._detectors]
+        self._shown: dict[str, tuple[See, ...]] = {}
+        """Who sees steps of a kind, as far as there were any."""
 
     def update(self, steps: Sequence[Step], unchanged: int) -> int:
         """Take the steps in, and say how many of the findings, from the first, are as they were."""
@@ -89,15 +91,29 @@ class _Panel:
                 detector.rewind(unchanged)
             kept = self._take_back(unchanged)
         if self._detectors:
+            shown = self._shown
             for place in range(unchanged, len(steps)):
                 step = steps[place]
-                for detector in self._shown.get(step.kind, ()):
-                    for finding in detector.see(place, step):
-                        if isinstance(finding, Finding):
-                            self.findings.append((place, finding))
-                        else:
-                            kept = min(kept, self._refute(place, finding))
+                sees = shown.get(step.kind)
+                for see in self._who_sees(step.kind) if sees is None else sees:
+                    if found := see(place, step):
+                        kept = min(kept, self._take(place, found))
         self.seen = len(steps)
+        return kept
+
+    def _who_sees(self, kind: StepKind) -> tuple[See, ...]:
+        pairs = zip(self._detectors, self._sees, strict=True)
+        sees = self._shown[kind] = tuple([see for each, see in pairs if kind in each.kinds])
+        return sees
+
+    def _take(self, place: int, found: Sequence[Finding | Refutation]) -> int:
+        """Take what one detector found at a step, and say how many of the findings, from the first, are as they were."""
+        kept = len(self.findings)
+        for each in found:
+            if isinstance(each, Finding):
+                self.findings.append((place, each))
+            else:
+                kept = min(kept, self._refute(place, each))
         return kept
 
     def _take_back(self, unchanged: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from watchpost.detect.id_form import cleaned, form_of, id_values, label, looks_like_id
-from watchpost.model.step import TEXT_KEPT
+from watchpost.model.step import TEXT_KEPT, Step
 
 MOST_OF_ONE_FORM = 32
 """Ids kept of each form: the first ones."""
@@ -25,30 +25,28 @@ class ShownId(msgspec.Struct, frozen=True, gc=False):
     field: str
 
 
-class _Result(msgspec.Struct, frozen=True, gc=False):
-    place: int
-    tool: str
-    text: str
-
-
 class ShownIds:
     """Each result is read once, when it is first asked for; the latest can be taken back."""
 
     def __init__(self) -> None:
-        self._unread: list[_Result] = []
+        self._unread: list[Step] = []
+        self._unread_at: list[int] = []
+        """The places of these results."""
         self._by_form: dict[str, list[ShownId]] = {}
         self._numbered: dict[str, int] = {}
         self._read: list[tuple[int, list[str], list[str]]] = []
         """The place of each result that was read and showed ids, their forms, and the kinds of those that are numbers."""
 
-    def add(self, place: int, tool: str, text: str) -> None:
+    def add(self, place: int, step: Step) -> None:
         """A tool answered."""
-        if text and len(text) <= TEXT_KEPT:
-            self._unread.append(_Result(place, tool, text))
+        if len(step.result) <= TEXT_KEPT:
+            self._unread.append(step)
+            self._unread_at.append(place)
 
     def rewind(self, steps: int) -> None:
         """Forget results whose place is `steps` or beyond."""
-        while self._unread and self._unread[-1].place >= steps:
+        while self._unread_at and self._unread_at[-1] >= steps:
+            self._unread_at.pop()
             self._unread.pop()
         while self._read and self._read[-1][0] >= steps:
             _, forms, numbered = self._read.pop()
@@ -71,25 +69,25 @@ class ShownIds:
         return kind in self._numbered
 
     def _read_all(self) -> None:
-        for result in self._unread:
-            self._take(result)
+        for place, step in zip(self._unread_at, self._unread, strict=True):
+            self._take(place, step.tool or step.name, step.result)
+        self._unread_at.clear()
         self._unread.clear()
 
-    def _take(self, result: _Result) -> None:
+    def _take(self, place: int, tool: str, text: str) -> None:
         forms: list[str] = []
         numbered: list[str] = []
-        text = result.text
         found = [(field, value) for field, value in id_values(text)]
         if len(text) <= _LONGEST_BARE and looks_like_id(bare := cleaned(text)):
             found.append(("", bare))
         for field, value in found:
             if value.isdigit() and (kind := label(field)) not in self._numbered:
-                self._numbered[kind] = result.place
+                self._numbered[kind] = place
                 numbered.append(kind)
-            if looks_like_id(value) and self._keep(form_of(value), ShownId(value, result.tool, field)):
+            if looks_like_id(value) and self._keep(form_of(value), ShownId(value, tool, field)):
                 forms.append(form_of(value))
         if forms or numbered:
-            self._read.append((result.place, forms, numbered))
+            self._read.append((place, forms, numbered))
 
     def _keep(self, form: str, each: ShownId) -> bool:
         held = self._by_form.get(form)

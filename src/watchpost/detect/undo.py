@@ -11,6 +11,8 @@ class Undo:
     A change that a step makes costs one entry, and taking steps back costs the changes they made.
     """
 
+    __slots__ = ("_changes",)
+
     def __init__(self) -> None:
         self._changes: list[tuple[int, Callable[[], object]]] = []
 

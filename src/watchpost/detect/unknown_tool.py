@@ -22,6 +22,7 @@ from watchpost.model.step import Step, StepKind
 KIND = "UNKNOWN_TOOL"
 
 _LOOKED_AT = 300
+_NONE: frozenset[str] = frozenset()
 _NAME = r"""["'`‘“]?[\w.:/-]{1,120}["'`’”]?"""
 _SAYS = re.compile(
     rf"""\b(?:unknown|unrecogni[sz]ed|unregistered|undefined|non-?existent|no\ such|unavailable)\ (?:tool|function)(?:\ (?:name|call|called|named))?\b
@@ -56,7 +57,7 @@ class UnknownToolDetector:
 
     def __init__(self, settings: UnknownToolSettings, around: Surroundings) -> None:
         self._settings = settings
-        known = around.knowledge.tools if settings.closed else frozenset[str]()
+        known = around.knowledge.tools if settings.closed else _NONE
         self._known = known
         self._declared = bool(settings.tools or known)
         self._told: set[str] = set()
