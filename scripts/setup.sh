@@ -15,3 +15,19 @@ python="${PYTHON:-python3}"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable core --editable .
+
+# The tests let a real Prometheus scrape the program. Its package is only unpacked here: nothing is installed, and no service starts.
+fetch_prometheus() {
+  local folder got=0
+  folder="$(mktemp -d)" && chmod 755 "$folder" || return
+  (
+    cd "$folder" &&
+      { apt-get download prometheus >/dev/null 2>&1 || { [ "$(id -u)" = 0 ] && apt-get update -qq && apt-get download prometheus >/dev/null; }; } &&
+      dpkg-deb --extract prometheus_*.deb unpacked
+  ) && cp "$folder"/unpacked/usr/bin/{prometheus,promtool} .venv/bin/ || got=1
+  rm -rf "$folder"
+  return $got
+}
+if ! command -v prometheus promtool >/dev/null && [ ! -x .venv/bin/promtool ] && command -v apt-get dpkg-deb >/dev/null; then
+  fetch_prometheus || echo "setup: no package of Prometheus to be had; tests that need it will fail until it is: apt-get update" >&2
+fi

@@ -69,6 +69,11 @@ def test_a_session_that_the_server_does_not_have_has_the_same_exit_code(server: 
     assert (ended.code, ended.fault) == (5, "no session has the key nobody")
 
 
+def test_what_a_server_does_not_explain_is_said_by_its_status(server: Served, shell: Shell) -> None:
+    ended = shell("contracts", "show", "a\nb", "--server", server.url)
+    assert (ended.code, ended.fault) == (5, "Not Found")
+
+
 def test_doctor_says_who_serves_the_folder_and_when_it_no_longer_answers(server: Served, shell: Shell) -> None:
     ended = shell("doctor", "--data", str(server.data))
     assert ended.code == 0

@@ -21,6 +21,12 @@ def applicant(number: int, **beside: object) -> dict[str, object]:
 
 def bring_in(shell: Shell, *responses: Mapping[str, object], name: str = "s") -> None:
     """Import a session for each response of `get_applicant`, which it is the third step of."""
+    ended = shell("import", str(record(shell, *responses, name=name)))
+    assert ended.code == 0, ended.err
+
+
+def record(shell: Shell, *responses: Mapping[str, object], name: str) -> Path:
+    """The file of these sessions."""
     file = shell.folder / f"{name}.jsonl"
     lines = []
     for number, response in enumerate(responses):
@@ -43,8 +49,7 @@ def bring_in(shell: Shell, *responses: Mapping[str, object], name: str = "s") ->
             )
         )
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    ended = shell("import", str(file))
-    assert ended.code == 0, ended.err
+    return file
 
 
 @pytest.fixture
@@ -81,6 +86,14 @@ def test_sessions_of_one_file_teach_and_are_judged_in_its_order(shell: Shell) ->
     assert candidate["sessions"] == 2
 
 
+def test_sessions_of_very_many_requests_teach_and_are_judged_in_their_order_too(shell: Shell) -> None:
+    responses = [*(applicant(number) for number in range(36)), drifted(36)]
+    files = [str(record(shell, each, name=f"n{number}-")) for number, each in enumerate(responses)]
+    assert shell("import", *files).code == 0
+    (flag,) = json.loads(shell("flags", "--kind", "TOOL_SCHEMA_DRIFT", "--json").out)
+    assert flag["session_id"] == "n36-0"
+
+
 def test_sessions_that_were_drifted_from_the_start_are_what_is_usual(shell: Shell) -> None:
     bring_in(shell, *(drifted(number) for number in range(20)), applicant(20))
     (flag,) = json.loads(shell("flags", "--kind", "TOOL_SCHEMA_DRIFT", "--json").out)
@@ -108,6 +121,25 @@ def test_versions_are_shown_and_compared_and_what_is_not_there_is_one_line(known
         ended = known("contracts", *command)
         assert ended.code == code, command
         assert ended.fault
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nests too deep"),
+        (b"{not", "holds no JSON"),
+        (b"\xff\xfe", "holds no JSON"),
+        (b"[1]", "holds no JSON object"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_schema_file_that_cannot_be_used_is_named_in_one_line(known: Shell, content: bytes | None, said: str) -> None:
+    if content is not None:
+        (known.folder / "schema.json").write_bytes(content)
+    ended = known("contracts", "pin", "get_applicant", "--schema", "schema.json")
+    assert ended.code == 2
+    assert ended.fault.startswith("schema.json ")
+    assert said in ended.fault
 
 
 def test_a_declared_contract_holds_without_anything_learnt(shell: Shell) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import msgspec
 import pytest
@@ -21,7 +22,9 @@ def shows(result: object, tool: str = "get_order", status: Status = "ok") -> Ste
     return Step(b"t" * 16, b"s" * 8, b"", 1, 2, "tool", tool, "", "", tool, status, "", Tokens(), None, result=text)
 
 
-def learnt(*results: object, sound: bool = True, tool: str = "get_order", status: Status = "ok") -> dict[str, IdFormat]:
+def learnt(
+    *results: object, sound: bool = True, tool: str = "get_order", status: Status = "ok"
+) -> Mapping[str, IdFormat]:
     """What holds after one session for each result."""
     base = KnowledgeBase({"id_format": IdFormatLearner})
     for number, result in enumerate(results):

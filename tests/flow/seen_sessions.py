@@ -75,7 +75,7 @@ def _wanted(ending: Ending, by_place: dict[tuple[int, int], Spec], running: set[
                 None if spec.parent is None else span_id(trace, spec.parent).hex(),
                 kind,
                 f"{spec.kind} {span}",
-                spec.tool if spec.kind == "tool" else "",
+                _tool(spec, kind),
                 status,
                 spec.tokens if spec.kind == "llm" else None,
                 ("LOOP_DETECTED",) if is_loop else (),
@@ -86,6 +86,13 @@ def _wanted(ending: Ending, by_place: dict[tuple[int, int], Spec], running: set[
     output = sum(step.input_tokens is not None for step in steps) or None
     totals = (len(steps), ending.llm_calls, ending.tool_calls, ending.tool_errors, ending.input_tokens, output)
     return SeenSession(tuple(steps), totals, tuple(sorted(flags)))
+
+
+def _tool(spec: Spec, kind: str) -> str:
+    """What a step is about: the tool that was called, the agent that another one let work."""
+    if spec.kind == "agent" and kind == "handoff":
+        return f"agent {spec.span}"
+    return spec.tool if spec.kind == "tool" else ""
 
 
 def seen(server: KillableServer) -> Seen:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import httpx
 import msgspec
 import uvicorn
+from work_book import WorkBook
 
 from watchpost.ingest.published_prices import PriceTable
 from watchpost.ingest.request import Accepted, OtlpRequest
@@ -22,13 +23,17 @@ from watchpost.model.session import Summary, Totals, session_key
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import LogLine, MetricPoint, MetricType, Temporality
 from watchpost.query.flags import FlagFilter, VerdictCount
+from watchpost.query.measures import Contributor, Measured, Question, SessionsQuestion
 from watchpost.query.metrics import PointFilter, StreamFilter
 from watchpost.query.readiness import ReadinessFilter, ServiceSeen
 from watchpost.query.sessions import SessionFilter
 from watchpost.rules.precision import PrecisionSettings
+from watchpost.runtime.flag_tally import FlagTally
+from watchpost.server.agent_metrics import AgentMetrics
 from watchpost.server.app import Reviewing, ServerSettings, create_app
 from watchpost.server.contracts import Contracts
 from watchpost.server.health import HealthNumbers
+from watchpost.server.measures import Measures
 from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.unpriced import UnpricedCalls
 from watchpost.store.contracts import LedgerStep, MetricStream, SessionPin, StepRow, StoredMetric, UnpricedModel
@@ -232,6 +237,25 @@ class Shelf:
         return self.raised[-1]
 
 
+class Gauge:
+    """A MeasureReader that answers as it was told to, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+        self.asked_sessions: list[SessionsQuestion] = []
+        self.answers: list[Measured] = []
+        self.behind: list[Contributor] = []
+
+    def measured(self, question: Question) -> Measured:
+        self.asked.append(question)
+        return self.answers.pop(0) if self.answers else Measured(0, [])
+
+    def contributors(self, asked: SessionsQuestion) -> list[Contributor]:
+        self.asked_sessions.append(asked)
+        after = asked.after or ("", "")
+        return [one for one in self.behind if (one.project, one.session_id) > after][: asked.limit]
+
+
 class OpenDoor:
     """Keeps what it is given; answers or raises what it was told to."""
 
@@ -312,8 +336,11 @@ class House:
         self.door = OpenDoor()
         self.shelf = Shelf()
         self.slate = Slate(self.shelf)
+        self.gauge = Gauge()
         self.pulse = Pulse()
         self.base = Lessons()
+        self.work = WorkBook()
+        self.confirmed = FlagTally()
         self.declared: dict[str, Contract] = {}
         self.app = create_app(
             self.door,
@@ -323,9 +350,11 @@ class House:
             points=self.shelf,
             unpriced=UnpricedCalls(self.shelf, lambda: PRICES),
             readiness=ReadinessCheck(self.shelf, lambda: START_NS),
+            measures=Measures(self.gauge, lambda: START_NS),
             reviewing=Reviewing(self.shelf, self.slate, PrecisionSettings(verdicts=4), lambda: START_NS),
             contracts=Contracts(self.base, self.slate, lambda: START_NS, self.declared),
             health=self.pulse,
+            agents=AgentMetrics(self.work, self.confirmed.counts, lambda: START_NS),
             settings=settings or ServerSettings(),
         )
 

@@ -159,6 +159,16 @@ def test_a_pin_that_is_no_json_is_refused_and_one_that_cannot_be_taken_now_comes
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
 
 
+@pytest.mark.parametrize("depth", [2_000, 100_000])
+def test_a_pin_that_nests_without_end_is_refused_by_name(depth: int) -> None:
+    house = House()
+    publish(house, 1)
+    body = b'{"schema":' + b'{"items":' * depth + b"{}" + b"}" * depth + b"}"
+    answer = house.post("/api/contracts/get/pin", body, content_type="application/json")
+    assert (answer.status_code, house.slate.noted) == (422, [])
+    assert answer.json()["errors"] == [{"parameter": "body", "detail": "nests too deep"}]
+
+
 def test_a_tool_whose_name_has_a_slash_can_be_asked_for() -> None:
     house = House()
     publish(house, 1, "a/b")

@@ -307,9 +307,15 @@ def test_the_description_names_every_field_that_is_answered() -> None:
     references = [part.split('"')[0] for part in json.dumps(described).split("#/components/schemas/")[1:]]
     assert set(references) <= set(schemas)
     assert set(described["paths"]) == {
+        "/api/contracts",
+        "/api/contracts/{tool}",
+        "/api/contracts/{tool}/pin",
         "/api/flags",
         "/api/flags/{flag_id}",
         "/api/flags/{flag_id}/verdict",
+        "/api/measures",
+        "/api/measures/{name}",
+        "/api/measures/{name}/sessions",
         "/api/precision",
         "/api/readiness",
         "/api/received-metrics",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchpost.server.display import HIDDEN, block, count, duration, money, shown, visible
+from watchpost.server.display import HIDDEN, block, count, duration, is_blank, is_short, money, shown, visible
 
 CODE_POINT = re.compile(r'<span class="code-point">U\+([0-9A-F]{4,6})</span>')
 
@@ -74,3 +74,55 @@ def test_json_is_indented_and_what_only_looks_like_it_is_not() -> None:
     assert block('{"a":[1]}').text == "{\n  &#34;a&#34;: [\n    1\n  ]\n}"
     assert block("[not json").text == "[not json"
     assert block("[" * 50_000).cut
+
+
+@pytest.mark.parametrize("value", [None, "", [], {}, [""], [None, {}], {"a": None, "b": [""]}])
+def test_a_value_in_which_nothing_stands_is_blank(value: object) -> None:
+    assert is_blank(value)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, False, " ", "0", [0], {"a": [False]}, {"a": "", "b": 1}])
+def test_zero_and_false_are_not_blank(value: object) -> None:
+    assert not is_blank(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 300,
+        1.5,
+        ["a"] * 100,
+        {"steps": 5, "at": None},
+        [{"path": "a.b", "expected": ["integer", "null"]}] * 100,
+        {str(n): n for n in range(8)},
+        {"known": [{"at": 1}]},
+    ],
+)
+def test_what_a_person_takes_in_at_a_glance_is_short(value: object) -> None:
+    assert is_short(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["x" * 301],
+        ["a"] * 101,
+        {str(n): n for n in range(9)},
+        {"a": {"b": {"c": 1}}},
+        [[1]],
+        {"a": [{"b": {"c": 1}}]},
+    ],
+)
+def test_what_is_long_or_deep_is_not_short(value: object) -> None:
+    assert not is_short(value)
+
+
+def test_how_deep_a_value_nests_is_asked_without_going_there() -> None:
+    lists: object = "end"
+    objects: object = "end"
+    for _ in range(50_000):
+        lists, objects = [lists], {"in": objects}
+    assert not is_short(lists)
+    assert not is_short(objects)
+    assert not is_blank(lists)
+    assert not is_blank(objects)

@@ -208,3 +208,94 @@ def test_a_bad_parameter_of_a_page_is_named_on_a_page() -> None:
     answer = House().get("/?limit=0")
     assert answer.status_code == 422
     assert "limit:" in answer.text
+
+
+def evidence_of(**evidence: object) -> tuple[str, Marks]:
+    """The page of a session with one flag of this evidence: what stands between its summary and its buttons, and the whole."""
+    house = House()
+    session = house.shelf.add_session("a")
+    house.shelf.add_flag(session, house.shelf.add_step(session), evidence=evidence)
+    answer = house.get(f"/sessions/{session.key}")
+    assert answer.status_code == 200
+    page = answer.text
+    found = re.search(r'<dl class="evidence">(.*?)</dl>', page, re.DOTALL)
+    return " ".join(Marks(found[1].replace("</dt>", "</dt> ") if found else "").text.split()), Marks(page)
+
+
+def test_evidence_reads_without_the_brackets_of_json_where_it_is_short() -> None:
+    renamed = [{"from": "annual_income", "to": "income_annual", "alike": "names"}]
+    text, marks = evidence_of(renamed=renamed, expected_end={"steps": 5, "at": "12:59"}, known=["A-1", "A-2"], value=0)
+    assert text == (
+        "renamed from annual_income to income_annual alike names expected end steps 5 at 12:59 known A-1 A-2 value 0"
+    )
+    assert "pre" not in {tag for tag, _ in marks.tags}
+
+
+def test_evidence_that_is_long_or_deep_is_a_box_of_json() -> None:
+    for value in ({"a": {"b": {"c": 1}}}, [[1, 2]], ["x" * 301], [*range(101)], {str(n): n for n in range(9)}):
+        _, marks = evidence_of(measured=value)
+        assert [tag for tag, _ in marks.tags].count("pre") == 1, value
+    text, marks = evidence_of(answer="word " * 100)
+    assert [tag for tag, _ in marks.tags].count("pre") == 1
+    assert text.startswith("answer word word")
+
+
+def test_evidence_that_says_nothing_is_left_out() -> None:
+    text, _ = evidence_of(
+        nothing=None, empty="", none=[], no={}, hollow={"a": None}, zero=0, false=False, pairs={"a": "", "b": 1}
+    )
+    assert text == "zero 0 false False pairs b 1"
+    assert evidence_of(nothing=None)[0] == ""
+    assert evidence_of()[0] == ""
+
+
+def test_evidence_however_deep_it_nests_is_shown() -> None:
+    deep: object = "the end"
+    for _ in range(300):
+        deep = [deep]
+    text, _ = evidence_of(deep=deep)
+    assert text.startswith("deep [")
+
+
+def test_a_span_in_evidence_is_a_link_to_its_step_wherever_it_stands() -> None:
+    house = House()
+    session = house.shelf.add_session("a")
+    step = house.shelf.add_step(session)
+    span = step.span_id.hex()
+    house.shelf.add_flag(
+        session, step, evidence={"first": span, "calls": [{"span_id": span, "arguments": "{}"}], "other": "b" * 16}
+    )
+    marks = Marks(house.get(f"/sessions/{session.key}").text)
+    address = f"/sessions/{session.key}/steps/{span}?trace_id={step.trace_id.hex()}"
+    assert marks.links.count(address) == 4  # the flag's own, two in its evidence, and the row of the step
+    assert "b" * 16 in marks.text
+
+
+def test_of_very_many_flags_fifty_are_shown_and_the_others_are_counted() -> None:
+    house = House()
+    session = house.shelf.add_session("a")
+    step = house.shelf.add_step(session)
+    for _ in range(60):
+        house.shelf.add_flag(session, step)
+    page = house.get(f"/sessions/{session.key}").text
+    assert page.count("<article") == 50
+    assert "10 more stand at their steps" in Marks(page).text
+    assert re.search(r"loop ×60", Marks(page).text)
+
+
+def test_a_withdrawn_flag_is_shown_as_such_and_counts_for_nothing() -> None:
+    house = House()
+    session = house.shelf.add_session("a")
+    house.shelf.add_flag(session, house.shelf.add_step(session), kind="STALE_DATA", state="withdrawn")
+    page = house.get(f"/sessions/{session.key}").text
+    assert 'class="finding high withdrawn"' in page
+    assert Marks(page).text.count("STALE_DATA") == 1
+    assert "withdrawn" in Marks(house.get("/flags").text).text
+
+
+def test_a_listed_flag_says_at_which_step_it_stands() -> None:
+    house = House()
+    session = house.shelf.add_session("a")
+    steps = [house.shelf.add_step(session) for _ in range(3)]
+    house.shelf.add_flag(session, steps[2])
+    assert re.search(r'<td data-label="Step"[^>]*>3</td>', house.get("/flags").text)

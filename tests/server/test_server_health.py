@@ -72,7 +72,8 @@ def test_the_numbers_of_the_flow_are_exposed() -> None:
 def test_every_metric_is_documented() -> None:
     house = House()
     house.post("/v1/traces")
-    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    docs = Path(__file__).parents[2] / "docs"
+    page = "".join((docs / name).read_text(encoding="utf-8") for name in ("api.md", "prometheus.md"))
     names = {family.name for family in text_string_to_metric_families(house.get("/metrics").text)}
     assert len(names) > 10
     assert [name for name in names if name not in page and not name.startswith("watchpost_process_")] == []

@@ -58,8 +58,15 @@ def store_recorded(telemetry: ClickHouse, number: int, project: str, sent: Seque
         (seq, Delivery(RECEIVED_NS + seq, (msgspec.structs.replace(parcel, project=project),)))
         for seq, parcel in enumerate(sent, 1)
     ]
+    reactor = a_reactor(telemetry)
+    telemetry.write(reactor.react(number, deliveries, RECEIVED_NS + 10**9).telemetry)
+    telemetry.write(reactor.react(number + 1, [], RECEIVED_NS + HOUR_NS).telemetry)
+
+
+def a_reactor(telemetry: ClickHouse) -> Reactor:
+    """One that has seen nothing, and looks up in the store what it does not hold."""
     reviews = Reviews(PrecisionSettings(), NothingSaid())
-    reactor = Reactor(
+    return Reactor(
         Sessions(Quiet()),
         pricing=Pricing(),
         judge=Judge((), KnowledgeBase({}), NothingSaid(), reviews.are_dismissed),
@@ -69,5 +76,3 @@ def store_recorded(telemetry: ClickHouse, number: int, project: str, sent: Seque
         source=telemetry,
         seq=0,
     )
-    telemetry.write(reactor.react(number, deliveries, RECEIVED_NS + 10**9).telemetry)
-    telemetry.write(reactor.react(number + 1, [], RECEIVED_NS + HOUR_NS).telemetry)

@@ -91,15 +91,19 @@ def _store(paths: list[Path], settings: Settings) -> _Tally:
         watchpost = assemble(settings, stores, patient=False)
         try:
             watchpost.flow.catch_up(now_ns())
-            asyncio.run(_accept_all(watchpost, _requests(paths), tally))
-            idle_ns = round(settings.session.idle_seconds * _NS)
-            watchpost.flow.catch_up(now_ns() + idle_ns + _NS)
+            quiet_ns, idle_ns = (
+                round(seconds * _NS) + _NS
+                for seconds in (settings.session.quiet_seconds, settings.session.idle_seconds)
+            )
+            asyncio.run(_accept_all(watchpost, _requests(paths), tally, quiet_ns))
+            watchpost.flow.catch_up(now_ns() + idle_ns)
         finally:
             watchpost.flow.close()
     return tally
 
 
-async def _accept_all(watchpost: Watchpost, requests: Iterator[OtlpRequest], tally: _Tally) -> None:
+async def _accept_all(watchpost: Watchpost, requests: Iterator[OtlpRequest], tally: _Tally, quiet_ns: int) -> None:
+    """Take in every request. Now and then what has come so far is worked on, and runs that are over end: they teach what those after them are judged by."""
     for place, request in enumerate(requests, 1):
         try:
             tally.add(await watchpost.flow.accept(request))
@@ -108,7 +112,7 @@ async def _accept_all(watchpost: Watchpost, requests: Iterator[OtlpRequest], tal
         except OverloadedError as error:
             raise CommandError(error.detail) from error
         if place % CAUGHT_UP_EVERY == 0:
-            watchpost.flow.catch_up(now_ns())
+            watchpost.flow.catch_up(now_ns() + quiet_ns)
 
 
 def _send(paths: list[Path], server: str) -> _Tally:

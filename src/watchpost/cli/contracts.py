@@ -166,8 +166,12 @@ def _give(settings: Settings, server: str, tool: str, project: str, given: PinGi
 def _read(file: Path) -> dict[str, object]:
     try:
         value: object = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}", Exit.USAGE) from error
     except ValueError as error:
         raise CommandError(f"{file} holds no JSON: {error}", Exit.USAGE) from error
+    except RecursionError as error:
+        raise CommandError(f"{file} nests too deep", Exit.USAGE) from error
     if isinstance(value, dict) and "candidates" in value and isinstance(value.get("contract"), dict):
         value = value["contract"]
     if not isinstance(value, dict):

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from watchpost.cli import bring_in, contracts, examine, look, serving, show_off, verdict
+from watchpost.cli import bring_in, contracts, examine, look, measures, serving, show_off, verdict
 from watchpost.cli.exits import KNOWN, exit_code
 from watchpost.cli.printable import printable
 
@@ -23,6 +23,7 @@ app.command()(examine.doctor)
 app.command(name="import")(bring_in.import_recordings)
 app.command()(look.sessions)
 app.command()(look.show)
+app.command()(measures.measures)
 app.command()(verdict.flags)
 app.command()(verdict.verdict)
 app.command()(verdict.precision)

@@ -27,7 +27,7 @@ def connect(server: str, timeout_s: float) -> httpx.Client:
     return httpx.Client(base_url=url, timeout=timeout_s, follow_redirects=True, trust_env=False)
 
 
-def get(client: httpx.Client, path: str, query: Mapping[str, str], kind: type[Answer]) -> Answer:
+def get(client: httpx.Client, path: str, query: Mapping[str, str | list[str]], kind: type[Answer]) -> Answer:
     """What a server answers; raises `CommandError` where it does not, or not as this Watchpost does."""
     return _ask(client, client.build_request("GET", path, params=query), kind)
 
@@ -58,4 +58,5 @@ def _detail(response: httpx.Response) -> str:
         problem: object = response.json()
     except ValueError:
         problem = None
-    return str(problem.get("detail", "")) if isinstance(problem, dict) else response.reason_phrase
+    detail = problem.get("detail") if isinstance(problem, dict) else None
+    return str(detail or response.reason_phrase)

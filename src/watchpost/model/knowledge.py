@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -89,38 +92,83 @@ class Draft(msgspec.Struct, frozen=True):
     body: bytes
 
 
+_version = attrgetter("version")
+
+
+class Lessons:
+    """All that was ever published in a project. Each new one has a greater version than those before it."""
+
+    def __init__(self, lessons: Iterable[Lesson] = ()) -> None:
+        self._held: dict[str, dict[str, list[Lesson]]] = {}
+        self._formats: set[str] = set()
+        self.version = 0
+        """That of the latest."""
+        for lesson in sorted(lessons, key=_version):
+            self.add(lesson)
+
+    def add(self, lesson: Lesson) -> None:
+        """Take one more."""
+        self._held.setdefault(lesson.kind, {}).setdefault(lesson.name, []).append(lesson)
+        if isinstance(lesson.content, IdFormat):
+            self._formats.add(lesson.kind)
+        self.version = lesson.version
+
+    def latest(self, kind: str, name: str, version: int) -> Lesson | None:
+        """The one of a kind and name that holds at a version; None where nothing was published by then."""
+        lessons = self._held.get(kind, {}).get(name)
+        if lessons is None:
+            return None
+        if lessons[-1].version <= version:
+            return lessons[-1]
+        place = bisect_right(lessons, version, key=_version)
+        return lessons[place - 1] if place else None
+
+    def names(self, kind: str) -> Iterable[str]:
+        """What was ever published of a kind."""
+        return self._held.get(kind, ())
+
+    @property
+    def format_kinds(self) -> Iterable[str]:
+        """The kinds of which an id format was ever published."""
+        return sorted(self._formats)
+
+
 class Knowledge:
     """All that was known in a project at one version. Never changes."""
 
-    def __init__(self, version: int, lessons: Iterable[Lesson]) -> None:
-        """Hold, of the lessons up to this version, the latest of each kind and name."""
+    def __init__(self, version: int, lessons: Lessons | Iterable[Lesson]) -> None:
+        """Show, of the lessons up to this version, the latest of each kind and name."""
         self.version = version
-        held: dict[tuple[str, str], Lesson] = {}
-        for lesson in lessons:
-            if lesson.version <= version:
-                at = (lesson.kind, lesson.name)
-                if at not in held or held[at].version < lesson.version:
-                    held[at] = lesson
-        self._held = {at: lesson for at, lesson in held.items() if lesson.content is not None}
-        self.formats: dict[str, IdFormat] = {
-            name: lesson.content for (_, name), lesson in self._held.items() if isinstance(lesson.content, IdFormat)
-        }
+        self._lessons = lessons if isinstance(lessons, Lessons) else Lessons(lessons)
+
+    @cached_property
+    def formats(self) -> Mapping[str, IdFormat]:
         """The id formats, by name."""
-        self.tools = frozenset(name for kind, name in self._held if kind == "contract")
+        return {
+            name: lesson.content
+            for kind in self._lessons.format_kinds
+            for name in self._lessons.names(kind)
+            if (lesson := self.lesson(kind, name)) is not None and isinstance(lesson.content, IdFormat)
+        }
+
+    @property
+    def tools(self) -> frozenset[str]:
         """The tools that a contract is known of."""
+        return frozenset(name for name in self._lessons.names("contract") if self.lesson("contract", name) is not None)
 
     def lesson(self, kind: str, name: str) -> Lesson | None:
         """What holds about one thing."""
-        return self._held.get((kind, name))
+        lesson = self._lessons.latest(kind, name, self.version)
+        return lesson if lesson is not None and lesson.content is not None else None
 
     def contract(self, tool: str) -> Contract | None:
         """The contract of a tool."""
-        lesson = self._held.get(("contract", tool))
+        lesson = self.lesson("contract", tool)
         return lesson.content if lesson is not None and isinstance(lesson.content, Contract) else None
 
     def norm(self, name: str) -> Norm | None:
         """What is usual, such as `tool_seconds get_order` or `workflow_tokens refunds`."""
-        lesson = self._held.get(("norm", name))
+        lesson = self.lesson("norm", name)
         return lesson.content if lesson is not None and isinstance(lesson.content, Norm) else None
 
 

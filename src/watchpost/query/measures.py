@@ -1,11 +1,14 @@
-"""The catalogue: every quantity that Watchpost speaks of, once, with its name, unit, tier, dimensions and how it is computed from the ledger.
+"""What a measure is, what can be asked of one, and what the answer is made of.
 
-A measure is data. Pages, rules, the API and the Prometheus exposition read the same row, so that a number has one meaning. What is counted are
-steps, at the time at which they began, or sessions that ended, at the time at which their last step did.
+A measure is data. Pages, rules, the API and the Prometheus exposition read the same row of `measure_catalogue`, so that a number has one
+meaning. What is counted are steps, at the time at which they began, flags, at the time of their step, or sessions that ended, at the time at
+which their last step did. Every number of a step or a session is an integer of a fixed unit, so that sums are exact in any order, as long as they fit 64 bits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from fractions import Fraction
 from typing import Literal
 
 import msgspec
@@ -14,8 +17,8 @@ Tier = Literal["infrastructure", "llm", "quality"]
 
 Unit = Literal["count", "seconds", "tokens", "usd", "share", "score"]
 
-Of = Literal["step", "session"]
-"""What is counted: steps, or sessions that ended."""
+Of = Literal["step", "session", "flag"]
+"""What is counted: steps, sessions that ended, or flags that stand at a step."""
 
 Dimension = Literal[
     "project",
@@ -30,6 +33,13 @@ Dimension = Literal[
     "model",
     "tool",
     "error_type",
+    "kind",
+    "step_name",
+    "status",
+    "prompt",
+    "evaluator",
+    "label",
+    "flag",
 ]
 
 SESSION_DIMENSIONS: tuple[Dimension, ...] = (
@@ -42,9 +52,29 @@ SESSION_DIMENSIONS: tuple[Dimension, ...] = (
     "release",
     "outcome",
 )
-"""What a session has one of; its steps have them too."""
+"""What a session has one of; its steps have them too. What nobody told is empty text; so is the outcome of a session that has not ended."""
 
-STEP_DIMENSIONS: tuple[Dimension, ...] = (*SESSION_DIMENSIONS, "agent", "model", "tool", "error_type")
+STEP_DIMENSIONS: tuple[Dimension, ...] = (
+    *SESSION_DIMENSIONS,
+    "agent",
+    "model",
+    "tool",
+    "error_type",
+    "kind",
+    "step_name",
+    "status",
+    "prompt",
+    "evaluator",
+    "label",
+)
+
+FLAG_DIMENSIONS: tuple[Dimension, ...] = (*STEP_DIMENSIONS, "flag")
+
+DIMENSIONS: Mapping[Of, tuple[Dimension, ...]] = {
+    "session": SESSION_DIMENSIONS,
+    "step": STEP_DIMENSIONS,
+    "flag": FLAG_DIMENSIONS,
+}
 
 Field = Literal[
     "duration",
@@ -59,58 +89,99 @@ Field = Literal[
     "steps",
     "llm_calls",
     "tool_calls",
-    "tool_errors",
     "retries",
 ]
-"""A number that a step or a session has, or has not where nobody reported it: then it takes no part."""
+"""A number that a step or a session has, or has not where nobody reported it: then it takes no part.
+
+`tokens` are input and output of what reported both.
+"""
+
+PER_UNIT: Mapping[Field, int] = {"duration": 10**6, "first_token": 10**6, "cost": 10**9, "score": 10**6}
+"""How many of a field's integers make one second, dollar or point; 1 for the others."""
+
+MOST_SCORE = 10**6
+"""A score beyond this, on either side of 0, counts as not told; others count to a millionth."""
+
+MOST_POINTS = 1_500
+"""Points of one series."""
+
+MOST_GROUPS = 1_000
+"""Groups of one answer."""
+
+MOST_CELLS = 60_000
+"""Points of all series of one answer."""
+
+MOST_BY = 3
+"""Dimensions to group by at once."""
+
+RETRIED_WITHIN_NS = 600 * 10**9
+"""A tool call is a retry if the session's call of that tool before it failed, and began no longer ago than this."""
 
 
 class Where(msgspec.Struct, frozen=True):
-    """Which steps or sessions count: those of which all that is given holds; an empty list leaves a condition out.
+    """Which steps or sessions count: those of which all that is given holds; what is left out is no condition.
 
-    `flags` are kinds of flags of which at least one stands there; `names` and `not_names` are names of steps.
+    `ended` are those that no longer run, `failed` those whose status is an error, `flagged` those at which any flag stands and `flags` those
+    at which one of these kinds does. `retried` are tool calls made again after a failed one. `billed` are calls that can have a price: model
+    calls, and retrievals that used tokens. `told` and `untold` are numbers that were reported, and were not. `labels` are in lower case.
     """
 
     kinds: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ()
+    ended: bool = False
+    failed: bool = False
     error_types: tuple[str, ...] = ()
+    not_error_types: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
+    flagged: bool = False
     flags: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
-    any_flag: bool = False
     retried: bool = False
-    priced: bool | None = None
+    billed: bool = False
+    told: tuple[Field, ...] = ()
+    untold: tuple[Field, ...] = ()
 
 
 class Count(msgspec.Struct, frozen=True, tag="count"):
-    """How many."""
+    """How many steps, flags or sessions."""
+
+    where: Where = Where()
+
+
+class Distinct(msgspec.Struct, frozen=True, tag="sessions"):
+    """How many sessions have such a step, each once."""
 
     where: Where = Where()
 
 
 class Sum(msgspec.Struct, frozen=True, tag="sum"):
-    """A field, added up."""
+    """A field, added up over what reported it."""
+
+    field: Field
+    where: Where = Where()
+
+
+class Mean(msgspec.Struct, frozen=True, tag="mean"):
+    """A field's sum over how many reported it."""
 
     field: Field
     where: Where = Where()
 
 
 class Quantile(msgspec.Struct, frozen=True, tag="quantile"):
-    """What a share of all values of a field lie at or below: exact, by the nearest rank."""
+    """The value of a field that a share of all values are not above: exact, by the nearest rank."""
 
     field: Field
-    at: float
     where: Where = Where()
 
 
 class Ratio(msgspec.Struct, frozen=True, tag="ratio"):
     """One number for each of another; nothing where there is none of the other."""
 
-    over: Count | Sum
-    per: Count | Sum
+    over: Count | Distinct | Sum
+    per: Count | Distinct | Sum
 
 
-Formula = Count | Sum | Quantile | Ratio
+Formula = Count | Distinct | Sum | Mean | Quantile | Ratio
 
 
 class Measure(msgspec.Struct, frozen=True):
@@ -120,10 +191,113 @@ class Measure(msgspec.Struct, frozen=True):
     tier: Tier
     unit: Unit
     of: Of
-    means: str
     formula: Formula
+    means: str
 
     @property
     def dimensions(self) -> tuple[Dimension, ...]:
         """By what it can be filtered and grouped."""
-        return STEP_DIMENSIONS if self.of == "step" else SESSION_DIMENSIONS
+        return DIMENSIONS[self.of]
+
+
+Group = tuple[str, ...]
+"""One value for each dimension that is grouped by."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What is asked of a measure: what counts in [`since_ns`, `until_ns`), in steps of `step_ns` from `since_ns` on, 0 for one point.
+
+    Of each dimension in `filters` one of the values must hold. `quantile` is in thousandths. At most `top` groups are told apart, those of the
+    greatest value in the whole window, ties by their names, or just those that are `shown`; the others are put together.
+    """
+
+    measure: Measure
+    since_ns: int
+    until_ns: int
+    step_ns: int = 0
+    filters: tuple[tuple[Dimension, tuple[str, ...]], ...] = ()
+    by: tuple[Dimension, ...] = ()
+    quantile: int = 950
+    top: int = MOST_GROUPS
+    shown: tuple[Group, ...] | None = None
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """What one group comes to in one step of time.
+
+    `group` is None for all that is not told apart; `step` counts from 0 and is None for the whole window. `sessions` contributed with `counted` steps,
+    flags or sessions; `untold` more fit but did not report the number that is asked for. `over` and `per` are integers of the formula.
+    """
+
+    group: Group | None
+    step: int | None
+    sessions: int
+    counted: int
+    untold: int
+    over: int
+    per: int
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """The answer: how many groups there are, and the cells in which anything fits; those groups first that have the greatest value."""
+
+    groups: int
+    cells: list[Cell]
+
+
+Part = Literal["all", "over"]
+"""Whose sessions are asked for: of all that a point is made of, or of what stands above a ratio's line alone."""
+
+
+class SessionsQuestion(msgspec.Struct, frozen=True):
+    """Which sessions are behind the one point of a question: at most `limit` by project and session id, from after a place in that order."""
+
+    of: Question
+    part: Part = "all"
+    after: tuple[str, str] | None = None
+    limit: int = 50
+
+
+class Contributor(msgspec.Struct, frozen=True):
+    """A session behind a point, with how many of its steps or flags are; 1 where sessions are counted."""
+
+    project: str
+    session_id: str
+    counted: int
+
+
+Value = int | float | None
+"""A count, a number of tokens or nano-USD, rounded half to even, as an integer; else a number. None where there is nothing to tell."""
+
+
+def value_of(measure: Measure, cell: Cell | None) -> Value:
+    """What a measure comes to in a cell; None stands for a cell in which nothing fits, which is 0 of what is counted or added up."""
+    formula = measure.formula
+    if cell is None:
+        cell = Cell((), None, 0, 0, 0, 0, 0)
+    scale = 1 if isinstance(formula, Count | Distinct) else _scale(formula)
+    match formula:
+        case Mean() | Ratio() if not cell.per:
+            return None
+        case Mean() | Ratio():
+            return _written(measure.unit, cell.over, cell.per * scale)
+        case Quantile() if not cell.counted:
+            return None
+        case Sum() if not cell.counted and cell.untold:
+            return None
+        case _:
+            return _written(measure.unit, cell.over, scale)
+
+
+def _scale(formula: Sum | Mean | Quantile | Ratio) -> int:
+    if isinstance(formula, Ratio):
+        return PER_UNIT.get(formula.over.field, 1) if isinstance(formula.over, Sum) else 1
+    return PER_UNIT.get(formula.field, 1)
+
+
+def _written(unit: Unit, over: int, per: int) -> Value:
+    if unit == "usd":
+        return round(Fraction(over * 10**9, per))
+    if per == 1 and unit in {"count", "tokens"}:
+        return over
+    return over / per

@@ -194,6 +194,7 @@ class Flow:
         self._backlog.applied(cursor.seq)
         self._progress.reach(cursor.seq)
         self.tally.apply(self._now_ns() - started_ns)
+        self.tally.flags.count(reaction.state.flags, reaction.telemetry.sessions)
         if reaction.state.notices:
             self._nudge()
         self._look(reaction.checkpoints)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from watchpost.runtime.flag_tally import FlagTally
 from watchpost.runtime.prepare import Prepared
 
 
@@ -17,6 +18,7 @@ class FlowTally:
         self.rejected_points = 0
         self.batches = 0
         self.apply_ns = 0
+        self.flags = FlagTally()
 
     def accept(self, prepared: Prepared, signal: str) -> None:
         """Count one request that was made durable."""

@@ -21,6 +21,7 @@ from watchpost.server.answers import (
 )
 from watchpost.server.archive import Archive, read_cursor
 from watchpost.server.contracts import ContractAnswer, ContractsAnswer, PinGiven
+from watchpost.server.measures import ContributorsAnswer, MeasuredAnswer, MeasuresAnswer
 from watchpost.server.problem import MEDIA_TYPE, Problem
 from watchpost.server.readiness import ReadinessAnswer, ReadinessCheck
 from watchpost.server.received_metrics import PointsAnswer, StreamsAnswer, points_page, streams_page
@@ -46,6 +47,9 @@ _ANSWERS = (
     PointsAnswer,
     UnpricedAnswer,
     ReadinessAnswer,
+    MeasuresAnswer,
+    MeasuredAnswer,
+    ContributorsAnswer,
     Problem,
 )
 _REF = "#/components/schemas/"

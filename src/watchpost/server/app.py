@@ -17,12 +17,14 @@ from starlette.routing import Route
 
 from watchpost.ingest.request import PATHS
 from watchpost.rules.precision import PrecisionSettings
-from watchpost.server import api, contract_routes, grpc, pages, verdicts
+from watchpost.server import api, contract_routes, grpc, measure_routes, pages, verdicts
+from watchpost.server.agent_metrics import AgentMetrics
 from watchpost.server.agents_sdk import AgentsSdkLanguage
 from watchpost.server.archive import Archive
 from watchpost.server.contracts import Contracts
 from watchpost.server.door import Door
 from watchpost.server.health import Health
+from watchpost.server.measures import Measures
 from watchpost.server.metrics import Metrics
 from watchpost.server.otlp import BodyBudget, ExportEndpoint, Language, OtlpLanguage
 from watchpost.server.problem import MovedError, NotFoundError, ParameterError, moved, problem_of, problem_response
@@ -72,13 +74,15 @@ def create_app(
     points: MetricReader,
     unpriced: UnpricedCalls,
     readiness: ReadinessCheck,
+    measures: Measures,
     reviewing: Reviewing,
     contracts: Contracts,
     health: Health,
+    agents: AgentMetrics,
     settings: ServerSettings,
 ) -> FastAPI:
     """The application. Its lifespan holds the gRPC server; `app.state.grpc_port` is the port that one listens on."""
-    metrics = Metrics(health)
+    metrics = Metrics(health, agents)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -122,6 +126,7 @@ def create_app(
     app.include_router(api.router(archive, points, unpriced, readiness))
     app.include_router(verdicts.router(review))
     app.include_router(contract_routes.router(contracts))
+    app.include_router(measure_routes.router(measures))
     app.include_router(pages.router(archive, review))
     app.mount("/static", pages.static_files())
     _add_health(app, health, metrics)

@@ -67,3 +67,5 @@ async def _read(request: Request) -> PinGiven:
         return msgspec.json.decode(bytes(body), type=PinGiven)
     except msgspec.DecodeError as error:
         raise ParameterError("body", str(error)) from error
+    except RecursionError as error:
+        raise ParameterError("body", "nests too deep") from error

@@ -73,9 +73,15 @@ def _indented(text: str) -> str:
         return text
 
 
-def is_blank(value: object) -> bool:
-    """Whether a value of evidence says nothing: an empty text, list or object, or null."""
-    return value is None or value in ("", [], {})
+def is_blank(value: object, deep: int = 2) -> bool:
+    """Whether a value of evidence says nothing: an empty text, null, or a list or object of nothing else, looked at so `deep`."""
+    match value:
+        case dict():
+            return not value or (deep > 0 and all(is_blank(item, deep - 1) for item in value.values()))
+        case list():
+            return not value or (deep > 0 and all(is_blank(item, deep - 1) for item in value))
+        case _:
+            return value is None or value == ""
 
 
 def is_short(value: object, deep: int = 2) -> bool:
@@ -86,7 +92,7 @@ def is_short(value: object, deep: int = 2) -> bool:
         case dict():
             return len(value) <= _PAIRS and all(is_short(item, deep - 1) for item in value.values())
         case list():
-            return len(value) <= _ITEMS and all(is_short(item, deep) for item in value)
+            return len(value) <= _ITEMS and all(not isinstance(item, list) and is_short(item, deep) for item in value)
         case str():
             return len(value) <= _SHORT
         case _:

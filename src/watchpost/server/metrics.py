@@ -1,4 +1,4 @@
-"""`/metrics`: the numbers of the flow, of the door and of the process, for Prometheus."""
+"""`/metrics`: the numbers of the flow, of the door and of the process, and what agents did, for Prometheus."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics.exposition import ALLOWUTF8
 from prometheus_client.registry import Collector
 
 from watchpost.server.health import Health, HealthNumbers
@@ -27,7 +28,7 @@ _GAUGES = (
 class Metrics:
     """The registry of one server. `answers` counts OTLP answers by signal, transport and status."""
 
-    def __init__(self, health: Health) -> None:
+    def __init__(self, health: Health, agents: Collector) -> None:
         self._registry = CollectorRegistry()
         self.answers = Counter(
             "watchpost_otlp_answers",
@@ -36,12 +37,14 @@ class Metrics:
             registry=self._registry,
         )
         self._registry.register(_FlowCollector(health))
+        self._registry.register(agents)
         ProcessCollector("watchpost", registry=self._registry)
 
     def text(self, accept: str) -> tuple[bytes, str]:
         """The exposition that an Accept header asks for, and its content type."""
         encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+        # no name here needs escaping, and looking at each of its characters takes most of the time
+        return encode(self._registry, escaping=ALLOWUTF8), content_type  # type: ignore[call-arg] # every encoder takes it
 
 
 class _FlowCollector(Collector):

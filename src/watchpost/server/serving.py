@@ -20,9 +20,11 @@ from watchpost.rules.precision import Precision
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings
 from watchpost.runtime.wiring import Watchpost, assemble, open_stores
+from watchpost.server.agent_metrics import AgentMetrics
 from watchpost.server.app import Reviewing, ServerSettings, create_app
 from watchpost.server.contracts import Contracts
 from watchpost.server.health import HealthNumbers
+from watchpost.server.measures import Measures
 from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.unpriced import UnpricedCalls
 
@@ -154,9 +156,11 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
         points=stores.telemetry,
         unpriced=UnpricedCalls(stores.telemetry, lambda: price_table(now_ns())),
         readiness=ReadinessCheck(stores.telemetry, now_ns),
+        measures=Measures(stores.telemetry, now_ns),
         reviewing=Reviewing(stores.state, flow, watchpost.precision, now_ns),
         contracts=Contracts(stores.state, flow, now_ns, declared(settings.detectors)),
         health=FlowHealth(watchpost),
+        agents=AgentMetrics(stores.telemetry, flow.tally.flags.counts, now_ns),
         settings=ServerSettings(
             host=settings.host, grpc_port=settings.grpc_port, max_body_bytes=settings.ingest.body_mib * _MIB
         ),

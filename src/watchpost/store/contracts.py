@@ -19,6 +19,7 @@ from watchpost.model.session import Summary
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import Attributes, LogLine, MetricPoint, MetricType, Temporality
 from watchpost.query.flags import FlagFilter, VerdictCount
+from watchpost.query.measures import Contributor, Measured, Question, SessionsQuestion
 from watchpost.query.metrics import PointFilter, StreamFilter
 from watchpost.query.readiness import ReadinessFilter, ServiceSeen
 from watchpost.query.sessions import SessionFilter
@@ -230,6 +231,18 @@ class UnpricedReader(Protocol):
 
         The most calls first; an empty `project` is every project. Calls are those that sessions count, twins once.
         """
+        ...
+
+
+class MeasureReader(Protocol):
+    """Measures of what is current in ledger and index of sessions; the order of writing, or writing twice, changes no answer."""
+
+    def measured(self, question: Question) -> Measured:
+        """What a measure comes to, by group and step of time."""
+        ...
+
+    def contributors(self, asked: SessionsQuestion) -> list[Contributor]:
+        """The sessions behind one point of it, in the order of projects and session ids."""
         ...
 
 

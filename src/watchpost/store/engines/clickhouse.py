@@ -16,11 +16,14 @@ import pyarrow as pa
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import LogLine
+from watchpost.query.measures import Contributor, Measured, Question, SessionsQuestion
 from watchpost.query.metrics import PointFilter, StreamFilter
 from watchpost.query.readiness import ReadinessFilter, ServiceSeen
 from watchpost.query.sessions import SessionFilter
 from watchpost.store.contracts import Member, MetricStream, StepRow, StoredMetric, TelemetryBatch, UnpricedModel
 from watchpost.store.engines import clickhouse_columns as columns
+from watchpost.store.engines import clickhouse_exposition as exposition
+from watchpost.store.engines import clickhouse_measures as measures
 from watchpost.store.engines import clickhouse_metrics as metrics
 from watchpost.store.engines import clickhouse_readiness as readiness
 from watchpost.store.engines import clickhouse_rows as rows
@@ -28,6 +31,7 @@ from watchpost.store.engines.clickhouse_handles import EmbeddedLimits, Handles, 
 from watchpost.store.engines.clickhouse_schema import TABLES, migrate
 from watchpost.store.engines.clickhouse_sql import fill
 from watchpost.store.engines.clickhouse_unpriced import unpriced_models, unpriced_sql
+from watchpost.store.work import TraceSpan, WorkRow
 
 _FILTERS = {name: f"{name} = :{name}" for name in ("project", "session_id", "state", "outcome", "workflow", "user_id")}
 _LIMITS = EmbeddedLimits()
@@ -235,6 +239,27 @@ class ClickHouse:
     def unpriced(self, project: str, since_ns: int, limit: int) -> list[UnpricedModel]:
         """See `UnpricedReader`."""
         return unpriced_models(self._handles.rows(unpriced_sql(project, since_ns, limit)))
+
+    def work(self, seq: int, slot: int) -> list[WorkRow]:
+        """See `WorkReader`."""
+        return exposition.work_rows(self._handles.rows(exposition.work_sql(seq, slot)))
+
+    def traces(self, wanted: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], TraceSpan]:
+        """See `WorkReader`."""
+        found = self._handles.rows(exposition.traces_sql(wanted)) if wanted else []
+        return exposition.trace_spans(found, wanted)
+
+    def active(self) -> dict[str, int]:
+        """See `WorkReader`."""
+        return dict(cast("list[tuple[str, int]]", self._handles.rows(exposition.ACTIVE)))
+
+    def measured(self, question: Question) -> Measured:
+        """See `MeasureReader`."""
+        return measures.measured(question, self._handles.rows(measures.measured_sql(question)))
+
+    def contributors(self, asked: SessionsQuestion) -> list[Contributor]:
+        """See `MeasureReader`."""
+        return measures.contributors(self._handles.rows(measures.sessions_sql(asked)))
 
     def services_seen(self, wanted: ReadinessFilter) -> list[ServiceSeen]:
         """See `ReadinessReader`."""
