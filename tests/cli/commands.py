@@ -36,7 +36,7 @@ class Shell:
         self._monkeypatch = monkeypatch
         self._capsys = capsys
         monkeypatch.chdir(folder)
-        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.delenv("COLUMNS", raising=False)
 
     def __call__(self, *command: str) -> Ended:
         """Run one command to its end."""

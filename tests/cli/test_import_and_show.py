@@ -44,6 +44,15 @@ def call(tool: str = "get_order", **more: object) -> dict[str, object]:
     return {"kind": "tool", "agent": "support", "name": tool, "input": {"order": "A1"}, "output": "open", **more}
 
 
+def test_a_row_that_goes_to_a_program_stays_on_one_line(shell: Shell) -> None:
+    record(shell, "session " * 30, *[call("t" * 90) for _ in range(4)])
+    assert shell("import", "runs.jsonl", "--data", "data").code == 0
+    [row] = [line for line in shell("flags", "--data", "data").out.splitlines() if "LOOP_DETECTED" in line]
+    assert "t" * 90 in row
+    [row] = [line for line in shell("sessions", "--data", "data").out.splitlines() if "LOOP_DETECTED" in line]
+    assert "session " * 29 in row
+
+
 def test_an_import_is_listed_as_json_with_state_outcome_flags_and_totals(shell: Shell) -> None:
     (shell.folder / "recordings").mkdir()
     for name in ("tau_airline.jsonl.gz", "pydantic_ai.traces.pb.gz", "vercel_ai.traces.otlp.json"):

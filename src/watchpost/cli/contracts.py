@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import httpx
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from watchpost.cli.exits import CommandError, Exit
@@ -21,7 +20,7 @@ from watchpost.cli.library import open_watchpost
 from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.printable import printable
 from watchpost.cli.remote import get, post
-from watchpost.cli.tables import add_row, print_json, table
+from watchpost.cli.tables import add_row, console, print_json, table
 from watchpost.detect.catalogue import declared
 from watchpost.detect.contract_diff import Difference, differences
 from watchpost.ingest.request import OverloadedError
@@ -72,7 +71,7 @@ def list_contracts(
     for one in found.contracts:
         numbers = (one.version, one.fields, one.responses, one.sessions, one.candidates)
         add_row(shown, [one.tool, one.project or "all", one.source or "-", *(str(number or "-") for number in numbers)])
-    Console().print(shown)
+    console().print(shown)
 
 
 @app.command()
@@ -180,14 +179,14 @@ def _read(file: Path) -> dict[str, object]:
 
 
 def _print(found: ContractAnswer) -> None:
-    console = Console()
+    out = console()
     source = f"{found.source}, version {found.version}" if found.version else found.source or "no contract"
     seen = (
         f", from {found.contract.responses} responses of {found.contract.sessions} sessions"
         if found.contract and found.contract.responses
         else ""
     )
-    console.print(escape(printable(f"{found.tool}  {found.project}  {source}{seen}")))
+    out.print(escape(printable(f"{found.tool}  {found.project}  {source}{seen}")))
     variants = (found.contract.fields, *found.contract.variants) if found.contract else ()
     for number, fields in enumerate(variants):
         shown = table("types", "always there", "seen", key="field" if len(variants) == 1 else f"variant {number}")
@@ -195,7 +194,7 @@ def _print(found: ContractAnswer) -> None:
             add_row(
                 shown, [path or "(response)", _types(field), "yes" if field.required else "-", str(field.seen or "-")]
             )
-        console.print(shown)
+        out.print(shown)
     if found.versions:
         shown = table("source", "from", key="version")
         for each in found.versions:
@@ -207,13 +206,13 @@ def _print(found: ContractAnswer) -> None:
                     (each.at or "-")[:19],
                 ],
             )
-        console.print(shown)
+        out.print(shown)
     if found.candidates:
         shown = table("sessions", "first trace and step", "last trace and step", "shape", key="candidate")
         for one in found.candidates:
             first, last = f"{one.first_trace_id} {one.first_step_id}", f"{one.last_trace_id} {one.last_step_id}"
             add_row(shown, [one.digest, str(one.sessions), first, last, one.shape])
-        console.print(shown)
+        out.print(shown)
 
 
 def _types(field: Field | None) -> str:

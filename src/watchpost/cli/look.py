@@ -12,7 +12,7 @@ from rich.markup import escape
 from watchpost.cli.library import Library, every_session, open_library
 from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.printable import printable
-from watchpost.cli.tables import add_row, check_choice, print_json, table
+from watchpost.cli.tables import add_row, check_choice, console, print_json, table
 from watchpost.model.session import Outcome, State
 from watchpost.query.sessions import SessionFilter
 from watchpost.runtime.settings import read_settings
@@ -46,7 +46,7 @@ def sessions(  # noqa: PLR0917 - typer passes options by name
         add_row(
             shown, [one.key, one.session_id, state, flags or "-", str(one.totals.steps), one.totals.cost_usd or "-"]
         )
-    Console().print(shown)
+    console().print(shown)
 
 
 def show(
@@ -62,8 +62,8 @@ def show(
     if as_json:
         print_json({"session": session, "steps": steps})
         return
-    console = Console()
-    _print_head(console, session)
+    out = console()
+    _print_head(out, session)
     shown = table("kind", "agent", "model or tool", "status", "ms", "tokens in/out", "USD", "flags", key="step")
     for step in steps:
         what = step.tool or step.model or step.name
@@ -73,7 +73,7 @@ def show(
         took = _or_dash(step.duration_ms)
         cost = step.cost_usd or "-"
         add_row(shown, [str(step.number), step.kind, step.agent, what, status, took, tokens, cost, flags])
-    console.print(shown)
+    out.print(shown)
 
 
 def _every_step(library: Library, key: str) -> Iterator[StepAnswer]:
@@ -84,11 +84,11 @@ def _every_step(library: Library, key: str) -> Iterator[StepAnswer]:
         after = page.next
 
 
-def _print_head(console: Console, session: SessionAnswer) -> None:
+def _print_head(out: Console, session: SessionAnswer) -> None:
     outcome = f", {session.outcome}" if session.outcome else ""
-    console.print(escape(printable(f"{session.session_id}  {session.workflow}  {session.state}{outcome}")))
+    out.print(escape(printable(f"{session.session_id}  {session.workflow}  {session.state}{outcome}")))
     for flag in session.flags:
-        console.print(
+        out.print(
             escape(printable(f"  {flag.severity}  {flag.kind} at step {flag.step}, {flag.state}: {flag.summary}"))
         )
 

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 import httpx
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from watchpost.cli.exits import CommandError, Exit
@@ -17,7 +16,7 @@ from watchpost.cli.library import open_watchpost
 from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.printable import printable
 from watchpost.cli.remote import get
-from watchpost.cli.tables import add_row, print_json, table
+from watchpost.cli.tables import add_row, console, print_json, table
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings, read_settings
 from watchpost.server.measures import MeasuredAnswer, Measures, MeasuresAnswer, PointAnswer, SeriesAnswer
@@ -107,20 +106,20 @@ def _list(*, as_json: bool) -> None:
     shown = table("tier", "unit", "of", "means", key="measure")
     for one in found.measures:
         add_row(shown, [one.name, one.tier, one.unit, one.of, one.means])
-    Console().print(shown)
+    console().print(shown)
 
 
 def _print(found: MeasuredAnswer) -> None:
-    console = Console()
+    out = console()
     at = f" at {found.quantile}" if found.quantile is not None else ""
-    console.print(escape(printable(f"{found.measure.name}{at}, {found.measure.unit}, {found.since} to {found.until}")))
+    out.print(escape(printable(f"{found.measure.name}{at}, {found.measure.unit}, {found.since} to {found.until}")))
     compared = found.series and found.series[0].total.before is not None
     columns = ["from", "value", *(["before"] if compared else []), "sessions", "counted", "not told"]
     shown = table(*columns, key="group")
     for one in (*found.series, *([found.rest] if found.rest else [])):
         for point in one.points or [one.total]:
             add_row(shown, [_name(one), (point.since or "-")[:19], *_numbers(point)])
-    console.print(shown)
+    out.print(shown)
 
 
 def _name(series: SeriesAnswer) -> str:

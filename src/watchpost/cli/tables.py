@@ -7,11 +7,21 @@ from collections.abc import Sequence
 
 import msgspec
 from rich import box
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from watchpost.cli.exits import CommandError, Exit
 from watchpost.cli.printable import printable
+
+WIDEST = 1000
+"""Columns of a line that goes to a program and not to a terminal: a row stays on one line, so that it can be searched."""
+
+
+def console() -> Console:
+    """Where commands print: as wide as the terminal, if it is one."""
+    made = Console()
+    return made if made.is_terminal else Console(width=WIDEST)
 
 
 def table(*columns: str, key: str) -> Table:

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import httpx
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from watchpost.cli.exits import CommandError, Exit
@@ -19,7 +18,7 @@ from watchpost.cli.library import open_watchpost
 from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.printable import printable
 from watchpost.cli.remote import get, post
-from watchpost.cli.tables import add_row, check_choice, print_json, table
+from watchpost.cli.tables import add_row, check_choice, console, print_json, table
 from watchpost.ingest.request import OverloadedError
 from watchpost.model.fact import VerdictKind
 from watchpost.model.flag import FlagState
@@ -87,10 +86,10 @@ def flags(  # noqa: PLR0917 - typer passes options by name
     for one in found:
         said = one.verdict.verdict if one.verdict else "-"
         add_row(shown, [one.id, (one.at or "-")[:19], one.kind, one.tool or "-", one.state, said, one.session])
-    console = Console()
-    console.print(shown)
+    out = console()
+    out.print(shown)
     for kind_, reason in dict.fromkeys((one.kind, one.muted) for one in found if one.muted):
-        console.print(escape(printable(f"{kind_}: {reason}")))
+        out.print(escape(printable(f"{kind_}: {reason}")))
 
 
 def verdict(  # noqa: PLR0917 - typer passes options by name
@@ -138,7 +137,7 @@ def precision(
         for tool in one.tools:
             pages = (tool.muted or "yes") if tool.own else "as the others"
             add_row(shown, ["", tool.tool or "-", "", *_cells(tool), pages])
-    Console().print(shown)
+    console().print(shown)
 
 
 def _cells(one: PrecisionAnswer) -> list[str]:
