@@ -33,7 +33,7 @@ NOW_NS = 1_790_000_000_000_000_000
 JSON = "application/json"
 
 OWNER = """
-import asyncio, sys
+import asyncio, signal, sys
 from watchpost.ingest.items import Limits
 from watchpost.ingest.redact import RedactionSettings
 from watchpost.runtime.decode_process import DecodingProcess
@@ -46,6 +46,7 @@ async def own():
     print(process.pid, flush=True)
     await running
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in whatever a shell runs in the background
 asyncio.run(own())
 """
 
