@@ -57,7 +57,6 @@ def measure_together(found: Sequence[Run]) -> Sheet:
         if not sound or not isinstance(counted, Attendance) or counted.is_wanted(run.workflow, run.session_id):
             knowledge.learn(run.file, Ended(run.workflow, run.steps, sound), 0)
         knowledge.news()
-        knowledge.forget(run.file, ())
     clean = [number for number, run in enumerate(found) if not run.truth.get("attack")]
     vain = [number for number, run in enumerate(found) if not run.truth.get("attack_succeeded")]
     graves, everyone = [bool(each) for each in grave], range(len(found))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
+import weakref
 from collections.abc import Iterable
 
 import msgspec
@@ -118,8 +120,11 @@ def test_a_view_that_was_let_go_comes_back_the_same() -> None:
     base = KnowledgeBase({"letters": factory})
     for letter in "abcd":
         base.learn("p", ended(letter, letter), 1)
-    before = base.at("p", 2).formats
-    base.forget("p", ())
+    view = base.at("p", 2)
+    before, let_go = view.formats, weakref.ref(view)
+    del view
+    gc.collect()
+    assert let_go() is None
     assert base.at("p", 2).formats == before
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import cast
 
-from watchpost_core.utterance import said
+from watchpost_core.utterance import said_in
 
 MOST = 2000
 """Messages that are read of one text."""
@@ -32,8 +32,8 @@ def dialogue(text: str) -> list[tuple[str, str]]:
     for message in cast("list[object]", found)[:MOST] if isinstance(found, list) else []:
         match message:
             case {"role": str() as role} | {"type": "human" | "ai" | "system" as role}:
-                words = said(json.dumps(message))
-                spoken.append((_NAMED.get(role, role), words))
+                words = said_in(message)
+                spoken.append((_NAMED.get(role, role), json.dumps(message) if words is None else words))
             case _:
                 pass
     return spoken

@@ -81,10 +81,16 @@ def said(text: str) -> str:
     except (ValueError, RecursionError):
         parts = [_unescaped(part) for part in _WORDS.findall(text)]
         return _joined(parts) if parts or _CUT_ENVELOPE.match(text) else text
-    if not _is_envelope(found):
-        return text
+    words = said_in(found)
+    return text if words is None else words
+
+
+def said_in(value: object) -> str | None:
+    """The words in a value of JSON that is put around them; None where it is not."""
+    if not _is_envelope(value):
+        return None
     words: list[str] = []
-    _collect(found, words, _DEEP)
+    _collect(value, words, _DEEP)
     return _joined(words)
 
 

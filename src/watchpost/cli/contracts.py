@@ -16,20 +16,18 @@ import typer
 from rich.markup import escape
 
 from watchpost.cli.exits import CommandError, Exit
-from watchpost.cli.library import open_watchpost
+from watchpost.cli.library import answering, open_watchpost
 from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.printable import printable
 from watchpost.cli.remote import get, post
 from watchpost.cli.tables import add_row, console, print_json, table
 from watchpost.detect.catalogue import declared
 from watchpost.detect.contract_diff import Difference, differences
-from watchpost.ingest.request import OverloadedError
 from watchpost.model.knowledge import Contract, Field
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings, read_settings
 from watchpost.runtime.wiring import Watchpost
 from watchpost.server.contracts import ContractAnswer, Contracts, ContractsAnswer, PinGiven
-from watchpost.server.problem import NotFoundError, ParameterError
 
 app = typer.Typer(help="See and pin what is known of the responses of tools.", no_args_is_help=True)
 
@@ -250,15 +248,8 @@ def _said(field: Field | None) -> str:
 
 @contextmanager
 def _open_desk(settings: Settings, server: str) -> Iterator[_Desk]:
-    with open_watchpost(settings, server) as found:
-        try:
-            yield _Remote(found) if isinstance(found, httpx.Client) else _Local(found, settings)
-        except NotFoundError as error:
-            raise CommandError(str(error), Exit.NOT_FOUND) from error
-        except ParameterError as error:
-            raise CommandError(f"{error.fault.parameter}: {error.fault.detail}", Exit.USAGE) from error
-        except OverloadedError as error:
-            raise CommandError(error.detail) from error
+    with open_watchpost(settings, server) as found, answering():
+        yield _Remote(found) if isinstance(found, httpx.Client) else _Local(found, settings)
 
 
 class _Local:

@@ -12,13 +12,14 @@ import msgspec
 
 from watchpost.cli.exits import CommandError, Exit
 from watchpost.cli.remote import connect, get
+from watchpost.ingest.request import OverloadedError
 from watchpost.query.sessions import SessionFilter
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings
 from watchpost.runtime.wiring import Watchpost, assemble, open_stores
 from watchpost.server.answers import SessionAnswer, SessionsAnswer, StepsAnswer
 from watchpost.server.archive import Archive, read_cursor
-from watchpost.server.problem import MovedError, NotFoundError
+from watchpost.server.problem import MovedError, NotFoundError, ParameterError
 from watchpost.store.folder import FolderHeldError
 
 PAGE = 200
@@ -83,6 +84,19 @@ def open_watchpost(settings: Settings, server: str) -> Iterator[Watchpost | http
             raise
         with connect(error.holder.address, TIMEOUT_S) as client:
             yield client
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Let what keeps a folder from answering end a command as it ends a request to a server."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise CommandError(str(error), Exit.NOT_FOUND) from error
+    except ParameterError as error:
+        raise CommandError(f"{error.fault.parameter}: {error.fault.detail}", Exit.USAGE) from error
+    except OverloadedError as error:
+        raise CommandError(error.detail) from error
 
 
 class _Local:

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from watchpost.cli.exits import CommandError, Exit
-from watchpost.cli.library import open_watchpost
+from watchpost.cli.library import answering, open_watchpost
 from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.printable import printable
 from watchpost.cli.remote import get
@@ -20,7 +20,6 @@ from watchpost.cli.tables import add_row, console, print_json, table
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings, read_settings
 from watchpost.server.measures import MeasuredAnswer, Measures, MeasuresAnswer, PointAnswer, SeriesAnswer
-from watchpost.server.problem import ParameterError
 
 Parameters = Sequence[tuple[str, str]]
 
@@ -73,11 +72,8 @@ class _Gauge(Protocol):
 
 @contextmanager
 def _open_gauge(settings: Settings, server: str) -> Iterator[_Gauge]:
-    with open_watchpost(settings, server) as found:
-        try:
-            yield _Remote(found) if isinstance(found, httpx.Client) else Measures(found.stores.telemetry, now_ns)
-        except ParameterError as error:
-            raise CommandError(f"{error.fault.parameter}: {error.fault.detail}", Exit.USAGE) from error
+    with open_watchpost(settings, server) as found, answering():
+        yield _Remote(found) if isinstance(found, httpx.Client) else Measures(found.stores.telemetry, now_ns)
 
 
 class _Remote:

@@ -13,13 +13,11 @@ import httpx
 import typer
 from rich.markup import escape
 
-from watchpost.cli.exits import CommandError, Exit
-from watchpost.cli.library import open_watchpost
+from watchpost.cli.library import answering, open_watchpost
 from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.printable import printable
 from watchpost.cli.remote import get, post
 from watchpost.cli.tables import add_row, check_choice, console, print_json, table
-from watchpost.ingest.request import OverloadedError
 from watchpost.model.fact import VerdictKind
 from watchpost.model.flag import FlagState
 from watchpost.runtime.clock import now_ns
@@ -27,7 +25,6 @@ from watchpost.runtime.settings import Settings, read_settings
 from watchpost.runtime.wiring import Watchpost
 from watchpost.server.answers import FlagDetail, FlagEntry, FlagsAnswer
 from watchpost.server.archive import Archive
-from watchpost.server.problem import NotFoundError, ParameterError
 from watchpost.server.review import PrecisionAnswer, PrecisionsAnswer, Review, VerdictGiven, way_on
 from watchpost.server.verdicts import flag_filter
 
@@ -148,15 +145,8 @@ def _cells(one: PrecisionAnswer) -> list[str]:
 
 @contextmanager
 def _open_desk(settings: Settings, server: str) -> Iterator[_Desk]:
-    with open_watchpost(settings, server) as found:
-        try:
-            yield _Remote(found) if isinstance(found, httpx.Client) else _Local(found)
-        except NotFoundError as error:
-            raise CommandError(str(error), Exit.NOT_FOUND) from error
-        except ParameterError as error:
-            raise CommandError(f"{error.fault.parameter}: {error.fault.detail}", Exit.USAGE) from error
-        except OverloadedError as error:
-            raise CommandError(error.detail) from error
+    with open_watchpost(settings, server) as found, answering():
+        yield _Remote(found) if isinstance(found, httpx.Client) else _Local(found)
 
 
 class _Local:

@@ -173,6 +173,11 @@ def declared(sections: Mapping[str, Mapping[str, object]]) -> dict[str, Contract
     return _declared(_settings("schema_drift", SchemaDriftSettings, sections.get("schema_drift", {})))
 
 
+def context_drift(section: Mapping[str, object]) -> ContextDriftSettings:
+    """When and how to measure whether sessions are still about their task. Raises `DetectorSettingsError`."""
+    return _settings("context_drift", ContextDriftSettings, section)
+
+
 def run_time(section: Mapping[str, object]) -> RunTimeSettings:
     """How long runs may take. It is no fold over steps, and so no row. Raises `DetectorSettingsError`."""
     return _settings("run_time", RunTimeSettings, section)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -17,7 +18,7 @@ class _Project:
     def __init__(self, factories: LearnerFactories) -> None:
         self.learners = {kind: make() for kind, make in factories.items()}
         self.lessons = Lessons()
-        self.views: dict[int, Knowledge] = {0: NOTHING_KNOWN}
+        self.views: WeakValueDictionary[int, Knowledge] = WeakValueDictionary()
 
 
 class KnowledgeBase:
@@ -43,7 +44,7 @@ class KnowledgeBase:
         return known.lessons.version if known is not None else 0
 
     def at(self, project: str, version: int) -> Knowledge:
-        """What was known in a project at a version; the same value for the same version."""
+        """What was known in a project at a version; one value for all who hold it."""
         if not version:
             return NOTHING_KNOWN
         held = self._project(project)
@@ -51,12 +52,6 @@ class KnowledgeBase:
         if view is None:
             view = held.views[version] = Knowledge(version, held.lessons)
         return view
-
-    def forget(self, project: str, versions: Iterable[int]) -> None:
-        """Let go of all views of a project but these and the newest; each can be had again."""
-        if (held := self._projects.get(project)) is not None:
-            kept = {0, self.version(project), *versions}
-            held.views = {version: view for version, view in held.views.items() if version in kept}
 
     def learn(self, project: str, session: Ended, at_ns: int) -> None:
         """Take in a session that ended, once, and publish what follows from it."""

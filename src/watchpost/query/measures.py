@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -20,54 +20,18 @@ Unit = Literal["count", "seconds", "tokens", "usd", "share", "score"]
 Of = Literal["step", "session", "flag"]
 """What is counted: steps, sessions that ended, or flags that stand at a step."""
 
-Dimension = Literal[
-    "project",
-    "service",
-    "workflow",
-    "user_id",
-    "org_id",
-    "feature_name",
-    "release",
-    "outcome",
-    "agent",
-    "model",
-    "tool",
-    "error_type",
-    "kind",
-    "step_name",
-    "status",
-    "prompt",
-    "evaluator",
-    "label",
-    "flag",
-]
-
-SESSION_DIMENSIONS: tuple[Dimension, ...] = (
-    "project",
-    "service",
-    "workflow",
-    "user_id",
-    "org_id",
-    "feature_name",
-    "release",
-    "outcome",
-)
+SessionDimension = Literal["project", "service", "workflow", "user_id", "org_id", "feature_name", "release", "outcome"]
 """What a session has one of; its steps have them too. What nobody told is empty text; so is the outcome of a session that has not ended."""
 
-STEP_DIMENSIONS: tuple[Dimension, ...] = (
-    *SESSION_DIMENSIONS,
-    "agent",
-    "model",
-    "tool",
-    "error_type",
-    "kind",
-    "step_name",
-    "status",
-    "prompt",
-    "evaluator",
-    "label",
-)
+StepDimension = Literal[
+    "agent", "model", "tool", "error_type", "kind", "step_name", "status", "prompt", "evaluator", "label"
+]
+"""What only a step has one of."""
 
+Dimension = SessionDimension | StepDimension | Literal["flag"]
+
+SESSION_DIMENSIONS: tuple[Dimension, ...] = get_args(SessionDimension)
+STEP_DIMENSIONS: tuple[Dimension, ...] = (*SESSION_DIMENSIONS, *get_args(StepDimension))
 FLAG_DIMENSIONS: tuple[Dimension, ...] = (*STEP_DIMENSIONS, "flag")
 
 DIMENSIONS: Mapping[Of, tuple[Dimension, ...]] = {

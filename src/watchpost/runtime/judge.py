@@ -90,7 +90,7 @@ class Judge:
         One that is new and has ended at once, as recorded ones have, teaches before the next one that is new begins.
         """
         judged: list[tuple[Session, list[Flag]]] = []
-        pins = self._pins([session for session in changed if session.key not in self._watches])
+        pins = self._pins([_ref(session) for session in changed if session.key not in self._watches])
         for session in changed:
             watch = self._watches.get(session.key) or self._watch(session, pins)
             if session.steps and not watch.kept:
@@ -118,7 +118,7 @@ class Judge:
         for session in sessions:
             if session.state != "ended" or not session.steps:
                 continue
-            watch = self._watches.get(session.key) or self._watch(session, self._pins([session]))
+            watch = self._watches.get(session.key) or self._watch(session, self._pins([_ref(session)]))
             if (
                 watch.pin.taught
                 and not watch.pin.sound
@@ -145,7 +145,7 @@ class Judge:
         if self._runs is None:
             return []
         refs = [(summary.project, summary.session_id) for summary in summaries]
-        pins = {(pin.project, pin.session_id): pin for pin in self._source.pins(refs)} if refs else {}
+        pins = self._pins(refs)
         looks: list[tuple[SessionRef, int]] = []
         for summary, ref in zip(summaries, refs, strict=True):
             version = pins[ref].knowledge if ref in pins else self._knowledge.version(summary.project)
@@ -161,23 +161,18 @@ class Judge:
 
     def forget(self, sessions: Iterable[Session]) -> None:
         """Let go of sessions that leave memory."""
-        projects = set()
         for session in sessions:
-            projects.add(session.project)
             self._watches.pop(session.key, None)
             for trace_id in session.traces:
                 self._flags.pop((session.project, trace_id), None)
-        for project in projects:
-            self._knowledge.forget(project, {watch.pin.knowledge for watch in self._watches.values()})
 
-    def _pins(self, sessions: Sequence[Session]) -> Mapping[SessionRef, SessionPin]:
+    def _pins(self, refs: Sequence[SessionRef]) -> Mapping[SessionRef, SessionPin]:
         """The pins of those of these sessions that were judged before."""
-        refs = [(session.project, session.session_id) for session in sessions]
         return {(pin.project, pin.session_id): pin for pin in self._source.pins(refs)} if refs else {}
 
     def _watch(self, session: Session, pins: Mapping[SessionRef, SessionPin]) -> _Watch:
         """Give a session its detectors, and pin it to what is known now if it has no pin."""
-        ref = (session.project, session.session_id)
+        ref = _ref(session)
         pin = pins.get(ref)
         if pin is None:
             pin = SessionPin(*ref, self._knowledge.version(session.project), taught=False)
@@ -196,7 +191,7 @@ class Judge:
         if self._runs is None:
             return flags
         found, look_again_ns = self._runs.findings(session, watch.run.surroundings, now_ns)
-        self._reminders[session.project, session.session_id] = look_again_ns
+        self._reminders[_ref(session)] = look_again_ns
         return [*flags, *(_flag(session, step, finding) for step, finding in found)] if found else flags
 
     def _find(self, session: Session, watch: _Watch) -> Sequence[Flag]:
@@ -235,6 +230,10 @@ class Judge:
             self._knowledge.learn(session.project, Ended(workflow, session.steps, sound), now_ns)
         watch.pin = msgspec.structs.replace(watch.pin, taught=True, sound=sound)
         self._pinned.append(watch.pin)
+
+
+def _ref(session: Session) -> SessionRef:
+    return session.project, session.session_id
 
 
 def _news(session: Session, standing: Sequence[Flag], known: Mapping[str, Flag]) -> list[Flag]:

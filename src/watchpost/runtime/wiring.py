@@ -17,12 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from watchpost.alerting.delivery import Deliverer
 from watchpost.alerting.egress import SystemResolver
 from watchpost.alerting.notifiers.webhook import Webhook
-from watchpost.detect.catalogue import DetectorSettingsError, learners, makes, run_time
-from watchpost.detect.context_drift import ContextDriftSettings
-from watchpost.detect.detector import Make
-from watchpost.detect.known import KnowledgeBase, LearnerFactories
+from watchpost.detect.catalogue import DetectorSettingsError, context_drift, learners, makes, run_time
+from watchpost.detect.known import KnowledgeBase
 from watchpost.detect.own_sequences import sequence_makes
-from watchpost.detect.run_time import RunTimeSettings
 from watchpost.ingest.items import Limits
 from watchpost.ingest.own_prices import PriceError, own_prices
 from watchpost.ingest.price import Pricing
@@ -151,13 +148,16 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
     awake = stores.telemetry.open_sessions(cursor.batch)
     for summary in awake:
         sessions.wake(summary)
-    drift = _context_drift(settings)
+    with _settings_of_detectors():
+        detectors = (*makes(settings.detectors), *sequence_makes(settings.sequences))
+        learning = learners(settings.detectors)
+        drift = context_drift(settings.context_drift)
+        runs = RunWatch(run_time(settings.run_time), quiet)
     drift_checker = DriftChecker(drift, stores.telemetry)
-    knowledge = KnowledgeBase(_learners(settings), stores.state.lessons(""), stores.state.drafts(""))
+    knowledge = KnowledgeBase(learning, stores.state.lessons(""), stores.state.drafts(""))
     precision = PrecisionSettings(**settings.precision.model_dump())
     reviews = Reviews(precision, stores.state)
-    runs = RunWatch(_run_time(settings), quiet)
-    judge = Judge(_detectors(settings), knowledge, stores.state, reviews.are_dismissed, runs)
+    judge = Judge(detectors, knowledge, stores.state, reviews.are_dismissed, runs)
     sessions.remind(judge.first_looks(awake))
     deliverers = _deliverers(settings, stores)
     bell = Bell(deliverers)
@@ -186,32 +186,13 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
     return Watchpost(stores, flow, backlog, sessions, deliverers, bell, pricing, decoding, drift_checker, precision)
 
 
-def _detectors(settings: Settings) -> tuple[Make, ...]:
+@contextmanager
+def _settings_of_detectors() -> Iterator[None]:
+    """Say of a detector's settings that cannot be used what is said of any others."""
     try:
-        return (*makes(settings.detectors), *sequence_makes(settings.sequences))
+        yield
     except DetectorSettingsError as error:
         raise SettingsError(str(error)) from error
-
-
-def _run_time(settings: Settings) -> RunTimeSettings:
-    try:
-        return run_time(settings.run_time)
-    except DetectorSettingsError as error:
-        raise SettingsError(str(error)) from error
-
-
-def _learners(settings: Settings) -> LearnerFactories:
-    try:
-        return learners(settings.detectors)
-    except DetectorSettingsError as error:
-        raise SettingsError(str(error)) from error
-
-
-def _context_drift(settings: Settings) -> ContextDriftSettings:
-    try:
-        return msgspec.convert(settings.context_drift, ContextDriftSettings, strict=False)
-    except ValueError as error:
-        raise SettingsError(f"context_drift: {error}") from error
 
 
 def _setup(settings: Settings, key: bytes) -> Setup:

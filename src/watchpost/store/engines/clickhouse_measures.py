@@ -33,6 +33,7 @@ from watchpost.query.measures import (
     Sum,
     Where,
 )
+from watchpost.store.engines.clickhouse_rows import STEP
 from watchpost.store.engines.clickhouse_sql import fill
 
 _SLOT_S = 600
@@ -40,32 +41,6 @@ _SLOT_NS = _SLOT_S * 10**9
 
 _COLUMNS: Mapping[Dimension, str] = {"feature_name": "feature", "step_name": "name"}
 """Columns that are not called as their dimension is."""
-
-_LISTS = (
-    "trace_id",
-    "span_id",
-    "start_ns",
-    "dur_us",
-    "kind",
-    "name",
-    "agent",
-    "model",
-    "tool",
-    "status",
-    "error_type",
-    "in_tok",
-    "out_tok",
-    "cost_nano",
-    "flags",
-    "cached_tok",
-    "reasoning_tok",
-    "first_us",
-    "prompt",
-    "evaluator",
-    "score",
-    "label",
-)
-"""The lists of a ledger row that a question may need."""
 
 _STEP_FIELDS: Mapping[Field, str] = {
     "duration": "dur_us",
@@ -285,7 +260,7 @@ def _rows(question: Question, named: str) -> str:
         words |= {"kind", "tool", "status", "trace_id", "span_id"}
     if of == "flag":
         words.add("flags")
-    lists = [name for name in _LISTS if name in words]
+    lists = [name for name in STEP if name in words]
     since_ns = question.since_ns - RETRIED_WITHIN_NS if retries else question.since_ns
     titles = ", ".join(_column(name) for name in SESSION_DIMENSIONS if name != "project")
     first, end = since_ns // _SLOT_NS * _SLOT_S, -(-question.until_ns // _SLOT_NS) * _SLOT_S
