@@ -13,15 +13,8 @@ from watchpost.model.notice import Notice
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
 from watchpost.query.flags import VerdictCount
-from watchpost.store.contracts import (
-    Cursor,
-    LedgerRow,
-    Member,
-    SessionPin,
-    StateBatch,
-    StoredVerdict,
-    TelemetryBatch,
-)
+from watchpost.store.contracts import LedgerRow, Member, TelemetryBatch
+from watchpost.store.state import Cursor, SessionPin, StateBatch, StoredVerdict
 
 SEQ = (1 << 63) - 1
 

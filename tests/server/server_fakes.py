@@ -36,7 +36,9 @@ from watchpost.server.health import HealthNumbers
 from watchpost.server.measures import Measures
 from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.unpriced import UnpricedCalls
-from watchpost.store.contracts import LedgerStep, MetricStream, SessionPin, StepRow, StoredMetric, UnpricedModel
+from watchpost.store.contracts import LedgerStep, StoredMetric
+from watchpost.store.readers import MetricStream, StepRow, UnpricedModel
+from watchpost.store.state import SessionPin
 
 START_NS = 1_780_000_000_123_456_000
 """2026-05-28 20:26:40.123456 UTC."""

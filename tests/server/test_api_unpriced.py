@@ -7,7 +7,7 @@ import pytest
 from server_fakes import START_NS, House
 
 from watchpost.server.health import HealthNumbers
-from watchpost.store.contracts import UnpricedModel
+from watchpost.store.readers import UnpricedModel
 
 MODEL = UnpricedModel(
     "shop", "our-cloud", "our-model", "refunds", "no_price", 3, 1, 100, None, START_NS, START_NS + 10**9

@@ -21,8 +21,8 @@ from watchpost.runtime.react import Reactor
 from watchpost.runtime.reviews import Reviews
 from watchpost.session.session import Quiet
 from watchpost.session.sessions import Sessions
-from watchpost.store.contracts import SessionPin
 from watchpost.store.engines.clickhouse import ClickHouse
+from watchpost.store.state import SessionPin
 
 RECEIVED_NS = 1_795_000_000 * 10**9
 HOUR_NS = 3600 * 10**9

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from watchpost.model.knowledge import Contract, Draft, Field, IdFormat, Lesson, Norm
-from watchpost.store.contracts import Cursor, SessionPin, StateBatch
 from watchpost.store.engines.sql import SqlState
+from watchpost.store.state import Cursor, SessionPin, StateBatch
 
 CONTRACT = Contract({"": Field(("object",), required=True, seen=7), "a.b[]": Field(("null", "string"), required=False)})
 

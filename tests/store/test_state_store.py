@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from watchpost.model.flag import Flag, flag_id
 from watchpost.model.notice import AlertEvent, Due, Notice, Receipt
-from watchpost.store.contracts import Cursor, StateBatch
 from watchpost.store.engines.sql import SqlState
+from watchpost.store.state import Cursor, StateBatch
 from watchpost.store.versions import StoreNewerError
 
 TRACE = b"\x00\xff" * 8

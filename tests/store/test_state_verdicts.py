@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from watchpost.model.fact import Verdict, VerdictKind
 from watchpost.model.flag import Flag, flag_id
 from watchpost.query.flags import FlagFilter, VerdictCount
-from watchpost.store.contracts import Cursor, SessionPin, StateBatch, StoredVerdict
 from watchpost.store.engines import sql_schema
 from watchpost.store.engines.sql import SqlState
+from watchpost.store.state import Cursor, SessionPin, StateBatch, StoredVerdict
 
 TRACE = b"\x00\xff" * 8
 

@@ -18,8 +18,9 @@ from watchpost.model.telemetry import (
     Quantiles,
 )
 from watchpost.query.metrics import PointFilter, StreamFilter, StreamKey
-from watchpost.store.contracts import MetricStream, StoredMetric, TelemetryBatch
+from watchpost.store.contracts import StoredMetric, TelemetryBatch
 from watchpost.store.engines.clickhouse import ClickHouse
+from watchpost.store.readers import MetricStream
 
 NOW = 1_790_000_000_000_000_000
 DAY = 86_400_000_000_000

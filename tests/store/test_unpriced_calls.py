@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from watchpost.ingest.price import Pricing
 from watchpost.model.cost import UNPRICED_REASONS
 from watchpost.model.step import Reading, Tokens
-from watchpost.store.contracts import LedgerRow, LedgerStep, TelemetryBatch, UnpricedModel
+from watchpost.store.contracts import LedgerRow, LedgerStep, TelemetryBatch
 from watchpost.store.engines.clickhouse import ClickHouse
+from watchpost.store.readers import UnpricedModel
 
 ENDED = 1 << 63
 SLOT = 1_790_000_400

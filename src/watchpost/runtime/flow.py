@@ -31,7 +31,8 @@ from watchpost.runtime.progress import Progress
 from watchpost.runtime.react import Reaction, Reactor
 from watchpost.runtime.supervisor import Supervisor
 from watchpost.runtime.tally import FlowTally
-from watchpost.store.contracts import StateWriter, TelemetryWriter
+from watchpost.store.contracts import TelemetryWriter
+from watchpost.store.state import StateWriter
 
 RETRY_AFTER_S = 5
 

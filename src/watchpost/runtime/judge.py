@@ -22,7 +22,7 @@ from watchpost.runtime.run_watch import RunWatch
 from watchpost.session.session import Session, slot_of
 from watchpost.session.sessions import TraceRef
 from watchpost.session.timers import SessionRef
-from watchpost.store.contracts import SessionPin
+from watchpost.store.state import SessionPin
 
 COSTLY = frozenset({"BUDGET_WARNING"})
 """Flags that say what a session cost, and nothing against what its tools answered: it may still teach."""

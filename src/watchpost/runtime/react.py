@@ -23,16 +23,8 @@ from watchpost.runtime.reviews import Given, Reviews
 from watchpost.session.session import Session
 from watchpost.session.sessions import Sessions
 from watchpost.session.timers import SessionRef
-from watchpost.store.contracts import (
-    Cursor,
-    FoldSource,
-    LedgerRow,
-    Member,
-    StateBatch,
-    StoredLog,
-    StoredMetric,
-    TelemetryBatch,
-)
+from watchpost.store.contracts import FoldSource, LedgerRow, Member, StoredLog, StoredMetric, TelemetryBatch
+from watchpost.store.state import Cursor, StateBatch
 
 
 class Reaction(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from watchpost.model.flag import Flag
 from watchpost.query.flags import VerdictCount
 from watchpost.rules.precision import Precision, PrecisionSettings
 from watchpost.session.timers import SessionRef
-from watchpost.store.contracts import StoredVerdict, VerdictReader
+from watchpost.store.state import StoredVerdict, VerdictReader
 
 
 class Given(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from watchpost.model.flag import Flag, FlagState, Severity
 from watchpost.model.session import Outcome, State, Summary, Totals
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import LogLine
-from watchpost.store.contracts import StepRow
+from watchpost.store.readers import StepRow
 from watchpost_core.taxonomy import GROUPS
 
 SpanRef = tuple[bytes, bytes]

@@ -27,7 +27,7 @@ from watchpost.server.readiness import ReadinessAnswer, ReadinessCheck
 from watchpost.server.received_metrics import PointsAnswer, StreamsAnswer, points_page, streams_page
 from watchpost.server.review import PrecisionsAnswer, VerdictGiven
 from watchpost.server.unpriced import UnpricedAnswer, UnpricedCalls
-from watchpost.store.contracts import MetricReader
+from watchpost.store.readers import MetricReader
 
 _Schemas = dict[str, dict[str, object]]
 

@@ -32,7 +32,8 @@ from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.review import Notebook, Review
 from watchpost.server.safety import LoopbackOnly
 from watchpost.server.unpriced import UnpricedCalls
-from watchpost.store.contracts import FlagList, FlagReader, LogReader, MetricReader, SessionReader
+from watchpost.store.readers import LogReader, MetricReader, SessionReader
+from watchpost.store.state import FlagList, FlagReader
 
 
 class ServerSettings(msgspec.Struct, frozen=True):

@@ -26,7 +26,8 @@ from watchpost.server.answers import (
     step_answer,
 )
 from watchpost.server.problem import MovedError, NotFoundError, ParameterError
-from watchpost.store.contracts import FlagReader, LogReader, SessionReader, StepRow, VerdictReader
+from watchpost.store.readers import LogReader, SessionReader, StepRow
+from watchpost.store.state import FlagReader, VerdictReader
 
 SCAN = 10_000
 """Steps read at once when a step is looked for by its span."""

@@ -14,7 +14,7 @@ from watchpost.model.knowledge import Contract, Lesson, Source
 from watchpost.server.answers import moment
 from watchpost.server.problem import NotFoundError, ParameterError
 from watchpost.server.review import BY_LENGTH, WAIT_S, Notebook
-from watchpost.store.contracts import KnowledgeSource
+from watchpost.store.state import KnowledgeSource
 
 
 class ContractEntry(msgspec.Struct, frozen=True):

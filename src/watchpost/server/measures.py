@@ -26,7 +26,7 @@ from watchpost.query.measures import (
 from watchpost.server.answers import moment, usd
 from watchpost.server.measure_parameters import Asked, asked_of, asked_sessions, cursor_of
 from watchpost.server.problem import ParameterError
-from watchpost.store.contracts import MeasureReader
+from watchpost.store.readers import MeasureReader
 
 NS = 10**9
 

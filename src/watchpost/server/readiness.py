@@ -34,7 +34,7 @@ from watchpost.query.readiness import (
 )
 from watchpost.server.answers import moment
 from watchpost.server.unpriced import since_ns
-from watchpost.store.contracts import ReadinessReader
+from watchpost.store.readers import ReadinessReader
 
 _TOLD = {"summary": REPORTED["summary"], "anomaly": REPORTED["anomaly"], "first_token": FIRST_TOKEN}
 _FLAT = {"prompt": FLAT_PROMPT, "completion": FLAT_COMPLETION}

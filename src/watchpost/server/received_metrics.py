@@ -22,7 +22,8 @@ from watchpost.model.telemetry import (
 from watchpost.query.metrics import PointFilter, StreamFilter, StreamKey
 from watchpost.server.answers import moment
 from watchpost.server.problem import NotFoundError, ParameterError
-from watchpost.store.contracts import MetricReader, MetricStream, StoredMetric
+from watchpost.store.contracts import StoredMetric
+from watchpost.store.readers import MetricReader, MetricStream
 
 Number = int | float | str
 """A number; text is one of `NaN`, `Infinity` and `-Infinity`, which JSON has no number for."""

@@ -16,7 +16,7 @@ from watchpost.rules.precision import Precision, PrecisionSettings, Row, Standin
 from watchpost.server.answers import FlagAnswer, FlagDetail, FlagEntry, FlagsAnswer, flag_answer, moment, verdict_answer
 from watchpost.server.archive import Archive, write_cursor
 from watchpost.server.problem import NotFoundError, ParameterError
-from watchpost.store.contracts import FlagList
+from watchpost.store.state import FlagList
 
 WAIT_S = 2.0
 """How long an answer waits until a verdict holds."""

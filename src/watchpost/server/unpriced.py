@@ -11,7 +11,7 @@ from watchpost.ingest.published_prices import PriceTable
 from watchpost.model.cost import UnpricedReason
 from watchpost.server.answers import moment
 from watchpost.server.problem import ParameterError
-from watchpost.store.contracts import UnpricedModel, UnpricedReader
+from watchpost.store.readers import UnpricedModel, UnpricedReader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

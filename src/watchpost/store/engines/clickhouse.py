@@ -20,7 +20,7 @@ from watchpost.query.measures import Contributor, Measured, Question, SessionsQu
 from watchpost.query.metrics import PointFilter, StreamFilter
 from watchpost.query.readiness import ReadinessFilter, ServiceSeen
 from watchpost.query.sessions import SessionFilter
-from watchpost.store.contracts import Member, MetricStream, StepRow, StoredMetric, TelemetryBatch, UnpricedModel
+from watchpost.store.contracts import Member, StoredMetric, TelemetryBatch
 from watchpost.store.engines import clickhouse_columns as columns
 from watchpost.store.engines import clickhouse_exposition as exposition
 from watchpost.store.engines import clickhouse_measures as measures
@@ -31,6 +31,7 @@ from watchpost.store.engines.clickhouse_handles import EmbeddedLimits, Handles, 
 from watchpost.store.engines.clickhouse_schema import TABLES, migrate
 from watchpost.store.engines.clickhouse_sql import fill
 from watchpost.store.engines.clickhouse_unpriced import unpriced_models, unpriced_sql
+from watchpost.store.readers import MetricStream, StepRow, UnpricedModel
 from watchpost.store.work import TraceSpan, WorkRow
 
 _FILTERS = {name: f"{name} = :{name}" for name in ("project", "session_id", "state", "outcome", "workflow", "user_id")}

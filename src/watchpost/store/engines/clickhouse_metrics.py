@@ -18,9 +18,10 @@ from watchpost.model.telemetry import (
     Quantiles,
 )
 from watchpost.query.metrics import PointFilter, StreamFilter, StreamKey
-from watchpost.store.contracts import MetricStream, StoredMetric
+from watchpost.store.contracts import StoredMetric
 from watchpost.store.engines.clickhouse_rows import Row
 from watchpost.store.engines.clickhouse_sql import fill
+from watchpost.store.readers import MetricStream
 
 _NO_TRACE = bytes(16)
 _NO_SPAN = bytes(8)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from watchpost.store.contracts import UnpricedModel
 from watchpost.store.engines.clickhouse_sql import fill
+from watchpost.store.readers import UnpricedModel
 
 _SLOT_S = 600
 _SLOT_NS = _SLOT_S * 10**9

@@ -17,9 +17,9 @@ from watchpost.model.flag import Flag
 from watchpost.model.knowledge import Draft, Lesson
 from watchpost.model.notice import AlertEvent, DeliveryState, Due, Notice, Receipt
 from watchpost.query.flags import FlagFilter, VerdictCount
-from watchpost.store.contracts import Cursor, SessionPin, StateBatch, StoredVerdict
 from watchpost.store.engines.sql_schema import migrate
 from watchpost.store.engines.sql_tables import CURSOR, DRAFTS, FLAGS, LESSONS, OUTBOX, PINS, TABLES, VERDICTS
+from watchpost.store.state import Cursor, SessionPin, StateBatch, StoredVerdict
 
 _IN_LIMIT = 500
 """How many values one `IN` takes; the least that a supported database allows in a statement is 999."""

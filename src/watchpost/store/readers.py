@@ -1,0 +1,134 @@
+"""What pages, API and CLI ask of telemetry: one seam for each subject.
+
+Every engine passes the same battery, `tests/store/`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from watchpost.model.cost import UnpricedReason
+from watchpost.model.session import Summary
+from watchpost.model.step import Reading
+from watchpost.model.telemetry import LogLine, MetricType, Temporality
+from watchpost.query.measures import Contributor, Measured, Question, SessionsQuestion
+from watchpost.query.metrics import PointFilter, StreamFilter
+from watchpost.query.readiness import ReadinessFilter, ServiceSeen
+from watchpost.query.sessions import SessionFilter
+from watchpost.store.contracts import LedgerStep, StoredMetric
+
+
+class MetricStream(msgspec.Struct, frozen=True):
+    """The points of one project that share a name, unit and type: how many there are, and when the last one was received."""
+
+    project: str
+    name: str
+    unit: str
+    type: MetricType
+    temporality: Temporality
+    monotonic: bool
+    points: int
+    received_ns: int
+
+
+class StepRow(msgspec.Struct, frozen=True):
+    """One step of a page of steps: its number in the session, from 1, and what the ledger counts for it."""
+
+    number: int
+    step: LedgerStep
+
+
+class SessionReader(Protocol):
+    """What pages, API and CLI ask about sessions."""
+
+    def sessions(self, wanted: SessionFilter) -> list[Summary]:
+        """At most `wanted.limit` summaries, latest activity first (`received_ns`, then key, descending), merged ones left out."""
+        ...
+
+    def session(self, key: str) -> Summary | None:
+        """The summary of a key, also of one that was merged away; None for a key never seen."""
+        ...
+
+    def steps(self, session: Summary, after: int, limit: int) -> list[StepRow]:
+        """The steps numbered `after + 1` to `after + limit` of a session."""
+        ...
+
+    def reading(self, project: str, trace_id: bytes, span_id: bytes) -> Reading | None:
+        """The whole winning copy of one span, `rest` included."""
+        ...
+
+
+class UnpricedModel(msgspec.Struct, frozen=True):
+    """Calls of one model, by one provider in one service, that have no cost for one reason.
+
+    `provider` is the sender's word for it. `failed` of the `calls` ended in an error. Tokens are those that were reported, None
+    where none were. `first_ns` and `last_ns` are when the first and the last call started, by their senders' clocks.
+    """
+
+    project: str
+    provider: str
+    model: str
+    service: str
+    reason: UnpricedReason
+    calls: int
+    failed: int
+    input_tokens: int | None
+    output_tokens: int | None
+    first_ns: int
+    last_ns: int
+
+
+class UnpricedReader(Protocol):
+    """Model calls without a price."""
+
+    def unpriced(self, project: str, since_ns: int, limit: int) -> list[UnpricedModel]:
+        """The ended model calls and embeddings without a cost that started at or after a time, at most `limit` groups of them.
+
+        The most calls first; an empty `project` is every project. Calls are those that sessions count, twins once.
+        """
+        ...
+
+
+class MeasureReader(Protocol):
+    """Measures of what is current in ledger and index of sessions; the order of writing, or writing twice, changes no answer."""
+
+    def measured(self, question: Question) -> Measured:
+        """What a measure comes to, by group and step of time."""
+        ...
+
+    def contributors(self, asked: SessionsQuestion) -> list[Contributor]:
+        """The sessions behind one point of it, in the order of projects and session ids."""
+        ...
+
+
+class ReadinessReader(Protocol):
+    """Which required fields services send."""
+
+    def services_seen(self, wanted: ReadinessFilter) -> list[ServiceSeen]:
+        """What the latest ended calls of at most `wanted.limit` services carry, those with the most calls first.
+
+        Calls are those that sessions count, twins once. A service in which agents run, but no call was seen, is among them.
+        """
+        ...
+
+
+class LogReader(Protocol):
+    """Log lines of one step."""
+
+    def logs(self, project: str, trace_id: bytes, span_id: bytes, limit: int) -> list[LogLine]:
+        """At most `limit` lines that carry this trace and span id, by time."""
+        ...
+
+
+class MetricReader(Protocol):
+    """What agents sent as metrics."""
+
+    def streams(self, wanted: StreamFilter) -> list[MetricStream]:
+        """At most `wanted.limit` streams in the order of their keys."""
+        ...
+
+    def points(self, wanted: PointFilter) -> list[StoredMetric]:
+        """At most `wanted.limit` points of one metric, each once, the latest first (`time_ns`, then id, descending)."""
+        ...

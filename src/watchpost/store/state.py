@@ -1,0 +1,140 @@
+"""The state of the flow, and what is asked of it.
+
+Every engine passes the same battery, `tests/store/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from watchpost.model.fact import Verdict
+from watchpost.model.flag import Flag
+from watchpost.model.knowledge import Draft, Lesson
+from watchpost.model.notice import DeliveryState, Due, Notice, Receipt
+from watchpost.query.flags import FlagFilter, VerdictCount
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """How far the flow has come: the number of the last applied batch and the last log sequence in it."""
+
+    batch: int = 0
+    seq: int = 0
+
+
+class SessionPin(msgspec.Struct, frozen=True):
+    """The knowledge by which a session is judged for good, and whether it has taught what it had to teach, as a `sound` one or not."""
+
+    project: str
+    session_id: str
+    knowledge: int
+    taught: bool
+    sound: bool = False
+
+
+class StoredVerdict(msgspec.Struct, frozen=True):
+    """A verdict as stored, with what its flag was about; `seq` is the log sequence of its delivery, `place` its place in it.
+
+    Of several verdicts about one flag the one of the greatest `seq` and `place` holds.
+    """
+
+    seq: int
+    place: int
+    project: str
+    kind: str
+    tool: str
+    verdict: Verdict
+
+
+class StateBatch(msgspec.Struct, frozen=True):
+    """All that one `apply` writes to state, in one transaction with the cursor."""
+
+    cursor: Cursor
+    flags: Sequence[Flag] = ()
+    notices: Sequence[Notice] = ()
+    pins: Sequence[SessionPin] = ()
+    lessons: Sequence[Lesson] = ()
+    drafts: Sequence[Draft] = ()
+    verdicts: Sequence[StoredVerdict] = ()
+
+
+class StateWriter(Protocol):
+    """The state of the flow."""
+
+    def commit(self, batch: StateBatch) -> None:
+        """Flags, pins and drafts replace those of the same id, notices, lessons and verdicts of a known id stay, the cursor moves: all or nothing."""
+        ...
+
+    def cursor(self) -> Cursor:
+        """Where the last committed batch left off; zeros in an empty store."""
+        ...
+
+
+class KnowledgeSource(Protocol):
+    """What was learnt."""
+
+    def lessons(self, project: str) -> list[Lesson]:
+        """Everything ever published in a project, by version; an empty `project` is every project."""
+        ...
+
+    def drafts(self, project: str) -> list[Draft]:
+        """All drafts of a project; an empty `project` is every project."""
+        ...
+
+    def pins(self, sessions: Sequence[tuple[str, str]]) -> list[SessionPin]:
+        """The pins of those of the given (project, session id) pairs that have one."""
+        ...
+
+
+class FlagReader(Protocol):
+    """Flags of sessions."""
+
+    def flags(self, sessions: Sequence[tuple[str, str]]) -> list[Flag]:
+        """Every flag of the given (project, session id) pairs, withdrawn ones too, by time."""
+        ...
+
+    def flags_of_traces(self, traces: Sequence[tuple[str, bytes]]) -> list[Flag]:
+        """Every flag raised at a span of the given (project, trace id) pairs, withdrawn ones too."""
+        ...
+
+
+class VerdictReader(Protocol):
+    """Flags one by one, and what people said of them."""
+
+    def flags_by_id(self, ids: Sequence[str]) -> list[Flag]:
+        """The flags of those of these ids that there are, by time."""
+        ...
+
+    def verdicts(self, flag_ids: Sequence[str]) -> list[Verdict]:
+        """Every verdict about these flags, in the order in which they were given: of each flag the last one holds."""
+        ...
+
+    def verdict_counts(self, project: str) -> list[VerdictCount]:
+        """How many flags of each kind and tool were confirmed and dismissed; an empty `project` is every project."""
+        ...
+
+
+class FlagList(VerdictReader, Protocol):
+    """Flags by what they are, over all sessions."""
+
+    def flags_matching(self, wanted: FlagFilter) -> list[Flag]:
+        """At most `wanted.limit` flags, the latest first (`at_ns`, then id, descending)."""
+        ...
+
+
+class Outbox(Protocol):
+    """Durable notices. A notice is due until a receipt says delivered or failed, whatever restarts in between."""
+
+    def due(self, channel: str, now_ns: int, limit: int) -> list[Due]:
+        """The oldest waiting notices of a channel whose time has come."""
+        ...
+
+    def settle(self, receipt: Receipt) -> None:
+        """Record how a try went."""
+        ...
+
+    def backlog(self) -> dict[tuple[str, DeliveryState], int]:
+        """How many notices stand in each state, per channel."""
+        ...
