@@ -10,6 +10,10 @@ from watchpost.model.flag import Severity
 
 DeliveryState = Literal["waiting", "delivered", "failed"]
 
+AlertStatus = Literal["firing", "resolved"]
+
+NoticeAction = Literal["trigger", "acknowledge", "resolve"]
+
 
 class AlertEvent(msgspec.Struct, frozen=True):
     """Where to look. `timestamp` is ISO 8601 in UTC with a Z; `sessions` are keys of example sessions."""
@@ -29,26 +33,51 @@ class AlertEvent(msgspec.Struct, frozen=True):
     rule: str
 
 
+class Told(msgspec.Struct, frozen=True):
+    """How one alert of a group stands, in a notice. `ended_at` is empty while it fires; both times are ISO 8601 in UTC with a Z."""
+
+    alert_id: str
+    status: AlertStatus
+    labels: dict[str, str]
+    event: AlertEvent
+    started_at: str
+    ended_at: str = ""
+
+
 class Notice(msgspec.Struct, frozen=True):
-    """One message to one channel. `id` derives from rule, subject and channel, and stays the same over retries."""
+    """One message to one channel about a group of alerts. `id` derives from what is told and to whom, and stays the same over retries.
+
+    `event` is that of the gravest alert. `key` names the group over its whole life: all notices of one key are one conversation, one
+    PagerDuty alert, one Slack thread. `alerts` are all of the group, those that ended since the last notice among them. `by` is who
+    acknowledged.
+    """
 
     id: str
     channel: str
     event: AlertEvent
+    action: NoticeAction = "trigger"
+    key: str = ""
+    alerts: list[Told] = []
+    by: str = ""
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A notice to deliver now; `attempts` counts the tries already made."""
+    """A notice to deliver now; `attempts` counts the tries already made.
+
+    `handle` is what the channel called the first notice of the same key that it took, empty where it took none.
+    """
 
     notice: Notice
     attempts: int
+    handle: str = ""
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """How one try went. `retry_at_ns` is set only while `state` is waiting."""
+    """How one try went. `retry_at_ns` is set only while `state` is waiting; `handle` is what the channel calls what was delivered."""
 
     notice_id: str
     state: DeliveryState
     detail: str
     tried_ns: int
     retry_at_ns: int = 0
+    handle: str = ""
