@@ -23,6 +23,7 @@ from lab import FULL, QUICK, USUAL, Lab, Measured, Measurement, Scale
 from peers import MLFLOW, PHOENIX, NotInstalledError, measured, ours
 from process import NotReadyError
 from product import NeverAppliedError
+from questions import questions
 from report import Result, Results, machine, render
 from stored import Filled, Stock, disk, large, memory, open_sessions, pages, start
 from visible import flag
@@ -89,6 +90,13 @@ def table(stock: Stock, filled: Filled) -> tuple[Measurement, ...]:
             "ready < 3 s, < 1.5 GB, p95 < 200 ms at 1,000 steps",
             partial(large, filled=filled),
         ),
+        Measurement(
+            "questions",
+            "twenty questions of measures on 10 M spans",
+            "ms",
+            "p95 < 1 s",
+            partial(questions, filled=filled),
+        ),
         Measurement("watchpost", "Watchpost as the peers are driven", "", "-", ours),
         Measurement("phoenix", "Phoenix, same load", "", "-", measured(PHOENIX)),
         Measurement("mlflow", "MLflow, same load", "", "-", measured(MLFLOW)),
@@ -97,7 +105,9 @@ def table(stock: Stock, filled: Filled) -> tuple[Measurement, ...]:
 
 def _names(scale: Scale, stock: Stock, filled: Filled) -> set[str]:
     """What is measured when nothing is asked for by name: ten million spans take the full run's time."""
-    return {measurement.name for measurement in table(stock, filled)} - (set() if scale is FULL else {"large"})
+    return {measurement.name for measurement in table(stock, filled)} - (
+        set() if scale is FULL else {"large", "questions"}
+    )
 
 
 def main() -> int:
