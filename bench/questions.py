@@ -35,7 +35,7 @@ QUESTIONS: tuple[tuple[str, int, str], ...] = (
 """Measure, hours before now that are asked about, and parameters."""
 
 
-def questions(lab: Lab, filled: Filled) -> Measured:
+def questions(_: Lab, filled: Filled) -> Measured:
     """The latency of each question over the API, and of all of them; the size and time of an exposition."""
     server = filled.running()
     numbers: dict[str, float] = {}
@@ -58,8 +58,8 @@ def questions(lab: Lab, filled: Filled) -> Measured:
         f"p95 {1e3 * percentile(every, 0.95):,.0f} ms, median {1e3 * percentile(every, 0.5):,.0f} ms; "
         f"a scrape of /metrics {1e3 * percentile([scrape.seconds for scrape in scrapes[1:]], 0.5):,.0f} ms"
     )
-    notes = [
+    note = (
         f"{len(QUESTIONS)} questions, {_TIMES} times each, over 1 hour to 7 days, on {filled.spans:,} spans; "
         f"slowest {slowest[1]} {1e3 * slowest[0]:,.0f} ms; the first scrape, which reads two hours, {1e3 * scrapes[0].seconds:,.0f} ms"
-    ]
-    return Measured(value, numbers, notes)
+    )
+    return Measured(value, numbers, [note])
