@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from watchpost.query.catalogue import MEASURES
 from watchpost.query.catalogue.infrastructure import INFRASTRUCTURE
 from watchpost.query.catalogue.llm import LLM
+from watchpost.query.catalogue.own import OWN
 from watchpost.query.catalogue.quality import QUALITY
 from watchpost.query.measures import DIMENSIONS, Cell, value_of
 
@@ -19,9 +20,9 @@ BIG = st.integers(0, 2**63 - 1)
 
 
 def test_every_name_stands_once_and_every_tier_holds_its_own() -> None:
-    rows = [*INFRASTRUCTURE, *LLM, *QUALITY]
+    rows = [*INFRASTRUCTURE, *LLM, *QUALITY, *OWN]
     assert len(MEASURES) == len(rows)
-    for tier, held in (("infrastructure", INFRASTRUCTURE), ("llm", LLM), ("quality", QUALITY)):
+    for tier, held in (("infrastructure", (*INFRASTRUCTURE, *OWN)), ("llm", LLM), ("quality", QUALITY)):
         assert {row.tier for row in held} == {tier}
 
 

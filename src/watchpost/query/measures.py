@@ -2,7 +2,7 @@
 
 A measure is data. Pages, rules, the API and the Prometheus exposition read the same row of `measure_catalogue`, so that a number has one
 meaning. What is counted are steps, at the time at which they began, flags, at the time of their step, or sessions that ended, at the time at
-which their last step did. Every number of a step or a session is an integer of a fixed unit, so that sums are exact in any order, as long as they fit 64 bits.
+which their last step did; and of Watchpost itself the samples that it takes now and then. Every number of a step or a session is an integer of a fixed unit, so that sums are exact in any order, as long as they fit 64 bits.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import msgspec
 
 Tier = Literal["infrastructure", "llm", "quality"]
 
-Unit = Literal["count", "seconds", "tokens", "usd", "share", "score"]
+Unit = Literal["count", "seconds", "tokens", "usd", "share", "score", "bytes"]
 
-Of = Literal["step", "session", "flag"]
-"""What is counted: steps, sessions that ended, or flags that stand at a step."""
+Of = Literal["step", "session", "flag", "sample"]
+"""What is counted: steps, sessions that ended, flags that stand at a step, or samples of how Watchpost itself does."""
 
 SessionDimension = Literal["project", "service", "workflow", "user_id", "org_id", "feature_name", "release", "outcome"]
 """What a session has one of; its steps have them too. What nobody told is empty text; so is the outcome of a session that has not ended."""
@@ -38,6 +38,7 @@ DIMENSIONS: Mapping[Of, tuple[Dimension, ...]] = {
     "session": SESSION_DIMENSIONS,
     "step": STEP_DIMENSIONS,
     "flag": FLAG_DIMENSIONS,
+    "sample": (),
 }
 
 Field = Literal[
@@ -145,7 +146,25 @@ class Ratio(msgspec.Struct, frozen=True, tag="ratio"):
     per: Count | Distinct | Sum
 
 
-Formula = Count | Distinct | Sum | Mean | Quantile | Ratio
+RowFormula = Count | Distinct | Sum | Mean | Quantile | Ratio
+"""What is worked out over steps, flags or sessions."""
+
+
+class Level(msgspec.Struct, frozen=True, tag="level"):
+    """The greatest of the samples of a number, nothing where none was taken. Samples are integers, `scale` of which make one of the unit."""
+
+    sample: str
+    scale: int = 1
+
+
+class Growth(msgspec.Struct, frozen=True, tag="growth"):
+    """By how much a number grew from sample to sample; one that fell began anew at 0. What grew before the first sample is not known."""
+
+    sample: str
+    scale: int = 1
+
+
+Formula = RowFormula | Level | Growth
 
 
 class Measure(msgspec.Struct, frozen=True):
@@ -245,7 +264,7 @@ def value_of(measure: Measure, cell: Cell | None) -> Value:
             return None
         case Mean() | Ratio():
             return _written(measure.unit, cell.over, cell.per * scale)
-        case Quantile() if not cell.counted:
+        case Quantile() | Level() | Growth() if not cell.counted:
             return None
         case Sum() if not cell.counted and cell.untold:
             return None
@@ -253,7 +272,9 @@ def value_of(measure: Measure, cell: Cell | None) -> Value:
             return _written(measure.unit, cell.over, scale)
 
 
-def _scale(formula: Sum | Mean | Quantile | Ratio) -> int:
+def _scale(formula: Sum | Mean | Quantile | Ratio | Level | Growth) -> int:
+    if isinstance(formula, Level | Growth):
+        return formula.scale
     if isinstance(formula, Ratio):
         return PER_UNIT.get(formula.over.field, 1) if isinstance(formula.over, Sum) else 1
     return PER_UNIT.get(formula.field, 1)
@@ -262,6 +283,6 @@ def _scale(formula: Sum | Mean | Quantile | Ratio) -> int:
 def _written(unit: Unit, over: int, per: int) -> Value:
     if unit == "usd":
         return round(Fraction(over * 10**9, per))
-    if per == 1 and unit in {"count", "tokens"}:
+    if per == 1 and unit in {"count", "tokens", "bytes"}:
         return over
     return over / per

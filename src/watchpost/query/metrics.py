@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+OWN_PROJECT = "watchpost"
+"""Where the samples stand that Watchpost takes of itself, among the metrics that agents sent."""
+
+
+def own_metric(sample: str) -> str:
+    """The name of the metric that a sample is kept as."""
+    return f"watchpost.{sample}"
+
 
 class StreamKey(msgspec.Struct, frozen=True, array_like=True):
     """What tells two streams of points apart, and orders them."""

@@ -98,10 +98,14 @@ class Flow:
 
         Nothing is taken before the log has been replayed: what is new must stand behind what is old.
         """
-        self._admit()
-        prepared = await self._decoder.prepare(request, self._now_ns())
-        if prepared.payload:
-            await self._append(prepared.payload)
+        try:
+            self._admit()
+            prepared = await self._decoder.prepare(request, self._now_ns())
+            if prepared.payload:
+                await self._append(prepared.payload)
+        except OverloadedError:
+            self.tally.put_off += 1
+            raise
         self.tally.accept(prepared, request.signal)
         return Accepted(prepared.rejected, prepared.reasons)
 

@@ -16,6 +16,7 @@ class FlowTally:
         self.rejected_spans = 0
         self.rejected_logs = 0
         self.rejected_points = 0
+        self.put_off = 0
         self.batches = 0
         self.apply_ns = 0
         self.flags = FlagTally()

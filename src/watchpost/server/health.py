@@ -27,6 +27,7 @@ class HealthNumbers(msgspec.Struct, frozen=True):
     rejected_logs: int = 0
     accepted_points: int = 0
     rejected_points: int = 0
+    put_off: int = 0
     log_bytes: int = 0
     log_lag_bytes: int = 0
     batches_applied: int = 0

@@ -75,6 +75,8 @@ def asked_of(measure: Measure, parameters: Sequence[tuple[str, str]], now_ns: in
 
 def asked_sessions(measure: Measure, parameters: Sequence[tuple[str, str]], now_ns: int) -> SessionsQuestion:
     """Which sessions are asked for."""
+    if measure.of == "sample":
+        raise ParameterError("name", f"{measure.name} says how Watchpost itself does; no sessions stand behind it")
     given = _Given(measure, parameters, OF_SESSIONS)
     part: Part = "all"
     if given.one("part") == "over" and isinstance(measure.formula, Ratio):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from watchpost.query.measures import Dimension
+from watchpost.query.measures import FLAG_DIMENSIONS
 from watchpost.server.api import JsonResponse, described
 from watchpost.server.measure_parameters import OF_POINTS, OF_SESSIONS
 from watchpost.server.measures import ContributorsAnswer, MeasuredAnswer, Measures, MeasuresAnswer
@@ -59,6 +57,6 @@ def _parameters(names: tuple[str, ...]) -> dict[str, object]:
             "description": "Exact; several are any of them",
             "schema": {"type": "array", "items": text},
         }
-        for name in get_args(Dimension)
+        for name in FLAG_DIMENSIONS
     ]
     return {"parameters": [*known, *named]}

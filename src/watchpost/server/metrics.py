@@ -15,6 +15,7 @@ from watchpost.server.health import Health, HealthNumbers
 _COUNTERS = (
     ("watchpost_batches_applied", "Batches applied to the stores.", "batches_applied"),
     ("watchpost_apply_seconds", "Seconds spent applying batches.", "apply_seconds"),
+    ("watchpost_requests_put_off", "Requests told to come again later.", "put_off"),
 )
 _GAUGES = (
     ("watchpost_log_bytes", "Bytes that the log takes on disk.", "log_bytes"),

@@ -26,6 +26,7 @@ from watchpost.server.contracts import Contracts
 from watchpost.server.health import HealthNumbers
 from watchpost.server.measures import Measures
 from watchpost.server.readiness import ReadinessCheck
+from watchpost.server.self_watch import SelfWatch
 from watchpost.server.unpriced import UnpricedCalls
 
 _MIB = 1 << 20
@@ -71,6 +72,7 @@ class FlowHealth:
             rejected_logs=flow.tally.rejected_logs,
             accepted_points=flow.tally.accepted_points,
             rejected_points=flow.tally.rejected_points,
+            put_off=flow.tally.put_off,
             log_bytes=flow.log_bytes,
             log_lag_bytes=backlog.bytes,
             batches_applied=flow.tally.batches,
@@ -148,6 +150,7 @@ class _Server(uvicorn.Server):
 
 async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, announce: Callable[[], None]) -> None:
     flow, stores = watchpost.flow, watchpost.stores
+    health = FlowHealth(watchpost)
     app = create_app(
         flow,
         sessions=stores.telemetry,
@@ -159,7 +162,7 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
         measures=Measures(stores.telemetry, now_ns),
         reviewing=Reviewing(stores.state, flow, watchpost.precision, now_ns),
         contracts=Contracts(stores.state, flow, now_ns, declared(settings.detectors)),
-        health=FlowHealth(watchpost),
+        health=health,
         agents=AgentMetrics(stores.telemetry, flow.tally.flags.counts, now_ns),
         settings=ServerSettings(
             host=settings.host, grpc_port=settings.grpc_port, max_body_bytes=settings.ingest.body_mib * _MIB
@@ -189,10 +192,13 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
     measuring = asyncio.create_task(
         flow.supervisor.persist("context drift", functools.partial(watchpost.drift_checker.run, flow.report, stop))
     )
+    watching = asyncio.create_task(
+        flow.supervisor.persist("own health", functools.partial(SelfWatch(health, now_ns).run, flow.report, stop))
+    )
     try:
         await server.serve(sockets=[sock])
     finally:
         stop.set()
-        await asyncio.gather(*deliveries, *decoding, measuring, return_exceptions=True)
+        await asyncio.gather(*deliveries, *decoding, measuring, watching, return_exceptions=True)
         flow.stop()
         await asyncio.to_thread(thread.join)

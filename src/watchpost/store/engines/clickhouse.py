@@ -27,6 +27,7 @@ from watchpost.store.engines import clickhouse_measures as measures
 from watchpost.store.engines import clickhouse_metrics as metrics
 from watchpost.store.engines import clickhouse_readiness as readiness
 from watchpost.store.engines import clickhouse_rows as rows
+from watchpost.store.engines import clickhouse_samples as samples
 from watchpost.store.engines.clickhouse_handles import EmbeddedLimits, Handles, open_handles
 from watchpost.store.engines.clickhouse_schema import TABLES, migrate
 from watchpost.store.engines.clickhouse_sql import fill
@@ -256,6 +257,8 @@ class ClickHouse:
 
     def measured(self, question: Question) -> Measured:
         """See `MeasureReader`."""
+        if question.measure.of == "sample":
+            return samples.sampled(self._handles.rows(samples.samples_sql(question)))
         return measures.measured(question, self._handles.rows(measures.measured_sql(question)))
 
     def contributors(self, asked: SessionsQuestion) -> list[Contributor]:

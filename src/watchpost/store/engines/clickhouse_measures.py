@@ -22,13 +22,13 @@ from watchpost.query.measures import (
     Dimension,
     Distinct,
     Field,
-    Formula,
     Mean,
     Measured,
     Of,
     Quantile,
     Question,
     Ratio,
+    RowFormula,
     SessionsQuestion,
     Sum,
     Where,
@@ -83,7 +83,7 @@ _NUDGE = 1e-12
 def measured_sql(question: Question) -> str:
     """The query behind `MeasureReader.measured`."""
     measure = question.measure
-    parts = _Parts(measure.formula, _FIELDS[measure.of], question.quantile)
+    parts = _Parts(cast("RowFormula", measure.formula), _FIELDS[measure.of], question.quantile)
     group = (
         f"[{', '.join(f'toString({_column(name)})' for name in question.by)}]" if question.by else "emptyArrayString()"
     )
@@ -122,7 +122,7 @@ def measured(question: Question, rows: Iterable[Sequence[object]]) -> Measured:
 def sessions_sql(asked: SessionsQuestion) -> str:
     """The query behind `MeasureReader.contributors`."""
     question = asked.of
-    parts = _Parts(question.measure.formula, _FIELDS[question.measure.of], question.quantile)
+    parts = _Parts(cast("RowFormula", question.measure.formula), _FIELDS[question.measure.of], question.quantile)
     wanted = parts.above if asked.part == "over" else parts.took
     after = ""
     if asked.after is not None:
@@ -143,7 +143,7 @@ class _Parts:
     `above` are the rows of what stands above the line of a ratio. `rank` is the value of a whole group, for putting groups in order.
     """
 
-    def __init__(self, formula: Formula, fields: Mapping[Field, str], quantile: int) -> None:
+    def __init__(self, formula: RowFormula, fields: Mapping[Field, str], quantile: int) -> None:
         self._fields = fields
         self._level = f"{(1000 - quantile) / 1000 + _NUDGE:.15f}"
         self.untold = "0"
