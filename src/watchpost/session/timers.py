@@ -19,7 +19,8 @@ class Timers:
 
     def set(self, ref: SessionRef, due_ns: int, state: State) -> None:
         """Let a session end at a time, instead of at any time set before."""
-        if self._open.get(ref, (0, ""))[0] != due_ns:
+        held = self._open.get(ref)
+        if held is None or held[0] != due_ns:
             heapq.heappush(self._queue, (due_ns, ref))
         self._open[ref] = (due_ns, state)
 
@@ -40,7 +41,8 @@ class Timers:
         ripe: dict[SessionRef, int] = {}
         while self._queue and self._queue[0][0] <= now_ns:
             due_ns, ref = heapq.heappop(self._queue)
-            if self.due(ref) == due_ns:
+            held = self._open.get(ref)
+            if held is not None and held[0] == due_ns:
                 ripe[ref] = due_ns
         for ref, due_ns in ripe.items():
             heapq.heappush(self._queue, (due_ns, ref))
