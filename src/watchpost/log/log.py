@@ -145,6 +145,12 @@ class Log:
             return self._next_seq
 
     @property
+    def first_seq(self) -> int:
+        """The sequence number of the oldest record that is still on disk; one that is still to come where none is."""
+        with self._state:
+            return self._sealed[0].first if self._sealed else self._active.first
+
+    @property
     def size_bytes(self) -> int:
         """What the segments take on disk."""
         with self._state:
@@ -216,6 +222,20 @@ class Log:
             self._sync_folder(self._folder)
             with self._state:
                 self._sealed.popleft()
+
+    def seal(self) -> None:
+        """Begin a new segment, so that what came so far goes with the next `release` that covers it, however little it is.
+
+        Raises:
+            LogClosedError: the log is closed or had to stop.
+            OSError: there is no room for a new segment; nothing changed.
+        """
+        with self._disk:
+            with self._state:
+                if self._closing or self._stopped:
+                    raise LogClosedError("the log is closed")
+            if self._active.first < self._next_seq:
+                self._rotate()
 
     def close(self) -> None:
         """Write and answer what is queued, then stop. A second call does nothing. Not to be called from `on_durable`."""

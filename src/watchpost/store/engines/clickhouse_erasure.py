@@ -1,0 +1,271 @@
+"""Sessions taken out of ClickHouse: what is counted of them copied under pseudonyms, the rest hidden, then no longer on disk.
+
+The text of a mutation stays in the engine's folder, so none of ours names anything: names stand in tables in memory meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar, cast
+
+import pyarrow as pa
+
+from watchpost.model.session import session_key
+from watchpost.store.contracts import Member
+from watchpost.store.engines import clickhouse_rows as rows
+from watchpost.store.engines.clickhouse_aliases import alias_ids
+from watchpost.store.engines.clickhouse_handles import Handles
+from watchpost.store.engines.clickhouse_mentions import TRACE
+from watchpost.store.engines.clickhouse_sql import fill, readable
+from watchpost.store.erasure import Erasure, Ref, Traced, TraceRef
+
+_Item = TypeVar("_Item")
+
+_AT_ONCE = 500
+"""Sessions, or ids in a list, that are taken at a time."""
+
+_NAMES = (
+    "session.id",
+    "session_id",
+    "gen_ai.conversation.id",
+    "conversation_id",
+    "thread_id",
+    "langfuse.session.id",
+    "watchpost.session.id",
+    "user.id",
+    "user_id",
+    "enduser.id",
+    "langfuse.user.id",
+    "watchpost.user.id",
+)
+"""The attributes of log lines and metric points that say whose they are."""
+
+_OF_SESSION = "(project, session_id) IN (SELECT project, session_id FROM erasing_sessions)"
+_OF_TRACE = "(project, trace_id) IN (SELECT project, trace_id FROM erasing_traces)"
+_OF_KEY = "key IN (SELECT key FROM erasing_sessions)"
+
+
+def _named(column: str) -> str:
+    """That an attribute of a JSON object names what is erased; looked for only where any could."""
+    whose = " OR ".join(
+        f"(project, JSONExtractString({column}, '{name}')) IN (SELECT project, name FROM erasing_names)"  # noqa: S608 - names are ours
+        for name in _NAMES
+    )
+    return f"(multiSearchAny({column}, ['session', 'conversation', 'thread', 'user']) AND ({whose}))"
+
+
+GOING: Mapping[str, str] = {
+    "spans": _OF_TRACE,
+    "outlines": _OF_TRACE,
+    "members": f"({_OF_SESSION} OR {_OF_TRACE})",
+    "members_by_trace": f"({_OF_SESSION} OR {_OF_TRACE})",
+    "ledger": _OF_SESSION,
+    "sessions": f"({_OF_KEY} OR moved_to IN (SELECT key FROM erasing_sessions))",  # noqa: S608 - names are ours
+    "sampling": _OF_KEY,
+    "logs": f"({_OF_TRACE} OR {_named('attributes')})",
+    "mentions": f"(project, trace) IN (SELECT project, {TRACE} FROM erasing_traces)",  # noqa: S608 - names are ours
+    "metrics": f"({_named('attributes')} OR {_named('resource')})",
+}
+"""Of each table the rows that go."""
+
+IMPERSONAL: Mapping[str, str] = {
+    "schema_version": "versions of this program",
+    "mentions_of_spans": "a view, which fills mentions and holds nothing",
+    "sorting": "in memory, emptied by whoever fills it",
+    "erasing_sessions": "in memory, emptied when an erasure is hidden",
+    "erasing_traces": "in memory, emptied when an erasure is hidden",
+    "erasing_names": "in memory, emptied when an erasure is hidden",
+}
+"""Tables that hold nothing of anybody, and why."""
+
+SCRATCH = (
+    "CREATE TABLE IF NOT EXISTS erasing_sessions (project String, session_id String, key String) ENGINE = Memory",
+    "CREATE TABLE IF NOT EXISTS erasing_traces (project String, trace_id FixedString(16)) ENGINE = Memory",
+    "CREATE TABLE IF NOT EXISTS erasing_names (project String, name String) ENGINE = Memory",
+)
+"""What mutations look names up in."""
+
+_TRACES = "(SELECT groupArray(trace_id) FROM erasing_traces)"
+_SHOWING = f"hasAny(`exemplars.trace_id`, {_TRACES})"
+_SHOWN_NO_MORE = f"""
+INSERT INTO metrics SELECT * EXCEPT (shown) REPLACE (
+  arrayMap((span, trace) -> if(has({_TRACES}, trace), toFixedString('', 8), span), `exemplars.span_id`, shown) AS `exemplars.span_id`,
+  arrayMap(trace -> if(has({_TRACES}, trace), toFixedString('', 16), trace), shown) AS `exemplars.trace_id`)
+FROM (SELECT *, `exemplars.trace_id` AS shown FROM metrics WHERE {_SHOWING}) SETTINGS insert_deduplicate = 0"""  # noqa: S608 - names are ours
+"""Points of others once more, without traces that go as examples: a mutation of these columns is refused by the smaller engine."""
+
+
+class ClickHouseEraser:
+    """See `TelemetryEraser`. One thread at a time."""
+
+    def __init__(self, handles: Handles) -> None:
+        self._handles = handles
+
+    def find(self, project: str, session_id: str, user_id: str) -> Traced:
+        """See `TelemetryEraser`."""
+        found = {(project, session_id)} if session_id else self._of_user(project, user_id)
+        looked_at: set[Ref] = set()
+        while new := found - looked_at:
+            looked_at |= new
+            found |= self._merged(sorted(new))
+        sessions = tuple(sorted(found))
+        return Traced(sessions, tuple(sorted(self._traces(sessions))))
+
+    def copy(self, erasure: Erasure) -> Mapping[str, int]:
+        """See `TelemetryEraser`."""
+        self._fill(erasure)
+        counts = {table: self._count(table, going) for table, going in GOING.items()}
+        named = [(project, session_id) for project, session_id in erasure.found.sessions]
+        for number, some in enumerate(_parts(named)):
+            self._copy(erasure, some, number)
+        return {table: count for table, count in counts.items() if count}
+
+    def conceal(self, erasure: Erasure) -> None:
+        """See `TelemetryEraser`. Not while rows move from partition to partition: what is on its way would arrive."""
+        self._fill(erasure)
+        self._handles.moving.acquire()
+        try:
+            for table, going in GOING.items():
+                if self._count(table, going):
+                    self._run(f"DELETE FROM {table} WHERE {going} SETTINGS lightweight_deletes_sync = 2")  # noqa: S608 - names are ours
+            if self._count("metrics", _SHOWING):
+                self._run(_SHOWN_NO_MORE)
+                self._run(f"DELETE FROM metrics WHERE {_SHOWING} SETTINGS lightweight_deletes_sync = 2")  # noqa: S608 - names are ours
+        finally:
+            self._handles.moving.release()
+            for table in ("erasing_sessions", "erasing_traces", "erasing_names"):
+                self._run(f"TRUNCATE TABLE {table}")
+
+    def purge(self) -> int:
+        """See `TelemetryEraser`. On a handle for reading, so that nobody waits who writes."""
+        masked = self._handles.rows(
+            """SELECT DISTINCT table, partition_id FROM system.parts
+            WHERE database = currentDatabase() AND active AND has_lightweight_delete"""
+        )
+        for table, partition in masked:
+            with self._handles.reader() as client:
+                client.command(
+                    f"ALTER TABLE {table} APPLY DELETED MASK IN PARTITION ID '{partition}' SETTINGS mutations_sync = 2"
+                )
+        ((since,),) = self._handles.rows(
+            fill(
+                """SELECT toUnixTimestamp(if(count() = 0, now(), min(remove_time))) FROM system.parts
+                WHERE database = currentDatabase() AND NOT active AND table IN :tables""",
+                tables=list(GOING),
+            )
+        )
+        return cast("int", since) * 10**9
+
+    def _of_user(self, project: str, user_id: str) -> set[Ref]:
+        """The sessions of which a span, or what was counted, names a user."""
+        only = fill(" AND project = :project", project=project) if project else ""
+        found: set[Ref] = set()
+        for table in ("sessions", "ledger"):
+            sql = f"SELECT DISTINCT project, session_id FROM {table} WHERE user_id = :user{only}"  # noqa: S608 - names are ours
+            found |= set(self._pairs(fill(sql, user=user_id)))
+        traces: set[TraceRef] = set()
+        for table in ("spans", "outlines"):
+            sql = f"SELECT DISTINCT project, trace_id FROM {table} WHERE user_id = :user{only}"  # noqa: S608 - names are ours
+            traces |= set(cast("list[TraceRef]", self._handles.rows(fill(sql, user=user_id))))
+        for some in _parts(sorted(traces)):
+            members = self._members("members_by_trace", "trace_id", [trace_id for _, trace_id in some])
+            found |= {(m.project, m.session_id) for m in members if (m.project, m.trace_id) in traces}
+        return found
+
+    def _merged(self, refs: Sequence[Ref]) -> set[Ref]:
+        """The sessions that took traces of these, and those of which these took them."""
+        found: set[Ref] = set()
+        for some in _parts(refs):
+            keys = [session_key(*ref) for ref in some]
+            sql = """
+                SELECT project, session_id FROM sessions FINAL WHERE moved_to IN :keys
+                  OR key IN (SELECT moved_to FROM sessions FINAL WHERE key IN :keys)"""
+            found |= set(self._pairs(fill(sql, keys=keys)))
+        return found
+
+    def _traces(self, refs: Sequence[Ref]) -> set[TraceRef]:
+        wanted = set(refs)
+        return {
+            (m.project, m.trace_id)
+            for some in _parts(refs)
+            for m in self._members("members", "session_id", [readable(session_id) for _, session_id in some])
+            if (m.project, m.session_id) in wanted
+        }
+
+    def _members(self, table: str, column: str, values: Sequence[str | bytes]) -> list[Member]:
+        sql = f"SELECT {rows.MEMBER} FROM {table} WHERE {column} IN :values"  # noqa: S608 - names are ours
+        return rows.live_members(self._handles.rows(fill(sql, values=values)))
+
+    def _copy(self, erasure: Erasure, refs: Sequence[Ref], number: int) -> None:
+        """Write the current rows of ledger and index once more, with names that lead nowhere."""
+        aliases = {ref: erasure.pseudonym(ref) for ref in refs}
+        names = [readable(session_id) for _, session_id in refs]
+        ledger = self._arrow("SELECT * FROM ledger FINAL WHERE NOT gone AND session_id IN :names", names=names)
+        keys = [session_key(*ref) for ref in refs]
+        sessions = self._arrow("SELECT * FROM sessions FINAL WHERE moved_to = '' AND key IN :keys", keys=keys)
+        seed = f"{erasure.nonce} {number}".encode()
+        for table, part in (
+            ("ledger", alias_ids(_renamed(ledger, aliases), seed)),
+            ("sessions", _renamed(sessions, aliases)),
+        ):
+            if part.num_rows:
+                token = {"insert_deduplication_token": f"{erasure.id} {number}"}
+                self._handles.writer.insert_arrow(table, part, settings=token)
+
+    def _fill(self, erasure: Erasure) -> None:
+        """Put names where mutations look them up."""
+        for table in ("erasing_sessions", "erasing_traces", "erasing_names"):
+            self._run(f"TRUNCATE TABLE {table}")
+        found = erasure.found
+        named = list(found.sessions)
+        if erasure.user_id:
+            projects = self._handles.rows(
+                "SELECT DISTINCT project FROM logs UNION DISTINCT SELECT DISTINCT project FROM metrics"
+            )
+            asked = [erasure.project] if erasure.project else [str(project) for (project,) in projects]
+            named += [(project, erasure.user_id) for project in asked]
+        for some in _parts(found.sessions):
+            values = ", ".join(
+                fill("(:project, :name, :key)", project=ref[0], name=ref[1], key=session_key(*ref)) for ref in some
+            )
+            self._run(f"INSERT INTO erasing_sessions VALUES {values}")  # noqa: S608 - values are filled in
+        for traces in _parts(found.traces):
+            values = ", ".join(fill("(:project, :trace)", project=project, trace=trace) for project, trace in traces)
+            self._run(f"INSERT INTO erasing_traces VALUES {values}")  # noqa: S608 - values are filled in
+        for some in _parts(named):
+            values = ", ".join(fill("(:project, :name)", project=project, name=name) for project, name in some)
+            self._run(f"INSERT INTO erasing_names VALUES {values}")  # noqa: S608 - values are filled in
+
+    def _count(self, table: str, going: str) -> int:
+        return cast("int", self._handles.rows(f"SELECT count() FROM {table} WHERE {going}")[0][0])  # noqa: S608 - names are ours
+
+    def _pairs(self, sql: str) -> list[Ref]:
+        return [(str(project), str(name)) for project, name in self._handles.rows(sql)]
+
+    def _arrow(self, sql: str, **values: Sequence[str]) -> pa.Table:
+        return self._handles.writer.query_arrow(fill(sql, **values))
+
+    def _run(self, sql: str) -> None:
+        self._handles.writer.command(sql)
+
+
+def _renamed(table: pa.Table, aliases: Mapping[Ref, str]) -> pa.Table:
+    """The rows of these sessions, and no others, under their pseudonyms and nobody's."""
+    refs = list(zip(_texts(table["project"]), _texts(table["session_id"]), strict=True))
+    table = table.filter(pa.array([ref in aliases for ref in refs], pa.bool_()))
+    kept = [(ref[0], aliases[ref]) for ref in refs if ref in aliases]
+    changed = {"session_id": [alias for _, alias in kept], "user_id": [""] * len(kept)}
+    if "key" in table.column_names:
+        changed["key"] = [session_key(*ref) for ref in kept]
+    for name, values in changed.items():
+        table = table.set_column(table.column_names.index(name), name, pa.array(values, pa.string()))
+    return table
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    found: list[object] = column.to_pylist()
+    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in found]
+
+
+def _parts(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))
