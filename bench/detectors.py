@@ -25,6 +25,7 @@ from loops import measure_loops
 from r23 import measure_r23
 from rates import Rate, Sheet, by_file
 from real_runs import Run, runs
+from user_signals import measure_user_signals
 from watchpost.detect import attendance
 from watchpost.detect.attendance import Attendance
 from watchpost.detect.catalogue import learners, makes
@@ -32,6 +33,7 @@ from watchpost.detect.detector import Surroundings
 from watchpost.detect.known import KnowledgeBase
 from watchpost.detect.learner import Ended
 from watchpost.detect.run import DetectorRun
+from watchpost.runtime.judge import HARMLESS
 
 GRAVE = frozenset({"critical", "high"})
 
@@ -53,7 +55,7 @@ def measure_together(found: Sequence[Run]) -> Sheet:
         judged.update(run.steps, 0, around)
         kinds.append(frozenset(finding.kind for _, finding in judged.findings))
         grave.append(frozenset(finding.kind for _, finding in judged.findings if finding.severity in GRAVE))
-        sound, counted = not kinds[-1], knowledge.learner(run.file, attendance.KIND)
+        sound, counted = not kinds[-1] - HARMLESS, knowledge.learner(run.file, attendance.KIND)
         if not sound or not isinstance(counted, Attendance) or counted.is_wanted(run.workflow, run.session_id):
             knowledge.learn(run.file, Ended(run.workflow, run.steps, sound), 0)
         knowledge.news()
@@ -97,6 +99,7 @@ MEASURES: Mapping[str, Measure] = {
     "injection": lambda found, _: [measure_injection(found)],
     "context_drift": lambda found, _: [measure_context_drift(found)],
     "r23": lambda found, _: measure_r23(found),
+    "user_signals": lambda found, _: measure_user_signals(found),
     "together": lambda found, _: [measure_together(found)],
 }
 

@@ -33,6 +33,9 @@ OFF: Mapping[str, Mapping[str, object]] = {
     "hallucination": {"enabled": False},
     "schema_drift": {"enabled": False},
     "injection": {"enabled": False},
+    "rephrased": {"alike": 0},
+    "corrected": {"enabled": False},
+    "escalated": {"enabled": False},
 }
 """The detectors that have a measurement of their own."""
 

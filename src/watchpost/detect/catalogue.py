@@ -7,13 +7,16 @@ from typing import TypeVar
 
 import msgspec
 
-from watchpost.detect import attendance
+from watchpost.detect import attendance, corrected, escalated
+from watchpost.detect.abandoned import AbandonedSettings
 from watchpost.detect.budget import BudgetDetector, BudgetSettings
 from watchpost.detect.context_drift import ContextDriftDetector, ContextDriftSettings
 from watchpost.detect.contract_learning import ContractLearner
 from watchpost.detect.contract_schema import ContractError, declared_contracts
+from watchpost.detect.corrected import CorrectedDetector, CorrectedSettings
 from watchpost.detect.detector import Make
 from watchpost.detect.empty_result import EmptyResultDetector, EmptyResultSettings
+from watchpost.detect.escalated import EscalatedDetector, EscalatedSettings
 from watchpost.detect.hallucination import HallucinationDetector, HallucinationSettings
 from watchpost.detect.id_formats import IdFormatLearner
 from watchpost.detect.injection import InjectionDetector, InjectionSettings
@@ -24,6 +27,7 @@ from watchpost.detect.loop import LoopDetector, LoopSettings
 from watchpost.detect.norms import NormLearner
 from watchpost.detect.ping_pong import PingPongDetector, PingPongSettings
 from watchpost.detect.refusal import RefusalDetector, RefusalSettings, Wording
+from watchpost.detect.rephrased import RephrasedDetector, RephrasedSettings
 from watchpost.detect.retry_storm import RetryStormDetector, RetryStormSettings
 from watchpost.detect.run_time import RunTimeSettings
 from watchpost.detect.schema_drift import SchemaDriftDetector, SchemaDriftSettings, guards
@@ -130,6 +134,20 @@ def _injection(chosen: InjectionSettings) -> Make | None:
     return Make(lambda _: InjectionDetector(chosen)) if chosen.enabled else None
 
 
+def _rephrased(chosen: RephrasedSettings) -> Make | None:
+    return Make(lambda _: RephrasedDetector(chosen)) if chosen.alike else None
+
+
+def _corrected(chosen: CorrectedSettings) -> Make | None:
+    wording = corrected.phrases(chosen)
+    return Make(lambda _: CorrectedDetector(chosen, wording)) if chosen.enabled else None
+
+
+def _escalated(chosen: EscalatedSettings) -> Make | None:
+    wording = escalated.phrases(chosen)
+    return Make(lambda _: EscalatedDetector(chosen, wording)) if chosen.enabled else None
+
+
 CATALOGUE: tuple[Row, ...] = (
     _row("loop", LoopSettings, lambda chosen: Make(lambda _: LoopDetector(chosen))),
     _row("hallucination", HallucinationSettings, _hallucination),
@@ -145,6 +163,9 @@ CATALOGUE: tuple[Row, ...] = (
     _row("latency", LatencySettings, _latency),
     _row("schema_drift", SchemaDriftSettings, _schema_drift),
     _row("injection", InjectionSettings, _injection),
+    _row("rephrased", RephrasedSettings, _rephrased),
+    _row("corrected", CorrectedSettings, _corrected),
+    _row("escalated", EscalatedSettings, _escalated),
 )
 
 LEARNERS: LearnerFactories = {
@@ -176,6 +197,11 @@ def declared(sections: Mapping[str, Mapping[str, object]]) -> dict[str, Contract
 def context_drift(section: Mapping[str, object]) -> ContextDriftSettings:
     """When and how to measure whether sessions are still about their task. Raises `DetectorSettingsError`."""
     return _settings("context_drift", ContextDriftSettings, section)
+
+
+def abandoned(section: Mapping[str, object]) -> AbandonedSettings:
+    """Which ended sessions people left. It is no fold over steps, and so no row. Raises `DetectorSettingsError`."""
+    return _settings("abandoned", AbandonedSettings, section)
 
 
 def run_time(section: Mapping[str, object]) -> RunTimeSettings:
