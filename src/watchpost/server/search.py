@@ -1,0 +1,194 @@
+"""Sessions and log lines found from a report: by whatever a person has in hand."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from watchpost.model.telemetry import Delivery, LogLine, Parcel
+from watchpost.query.logs import LogFilter
+from watchpost.query.sessions import SessionFilter
+from watchpost.server.answers import SessionsAnswer, moment
+from watchpost.server.archive import Archive
+from watchpost.server.log_answers import LinesAnswer, line_answer, write_log_cursor
+from watchpost.server.problem import ParameterError
+from watchpost.server.unpriced import since_ns
+from watchpost.store.readers import LogReader, TextWindow, UnnamedError
+
+LONGEST = 1024
+"""Characters of anything that is searched for."""
+
+MOST_SPANS = 1_000_000
+"""Spans that are read for a text unless more is asked for: about a second's work."""
+
+MOST_LINES = 2_000_000
+"""Log lines that are read for a text unless more is asked for."""
+
+_TRACE = re.compile(r"[0-9a-f]{32}")
+_KEY = re.compile(r"[a-z2-7]{26}")
+_DEFAULT_PROJECT = "default"
+
+_PLAIN = ("project", "session_id", "state", "outcome", "workflow", "user_id", "service", "org_id", "feature", "release", "entity", "text", "flag")  # fmt: skip
+_HIDDEN = ("user_id", "entity", "text")
+"""What may hold what is hidden in all telemetry."""
+
+Redact = Callable[[Delivery], Delivery]
+
+
+def session_filter(asked: Mapping[str, str]) -> SessionFilter:
+    """The filter that parameters by their names ask for; an empty value is no condition. Raises `ParameterError`."""
+    for name, value in asked.items():
+        if len(value) > LONGEST:
+            raise ParameterError(name, f"longer than {LONGEST} characters")
+    since, until = window(asked.get("since", ""), asked.get("until", ""))
+    if (error := asked.get("error", "")) not in {"", "true", "false"}:
+        raise ParameterError("error", "it is true, false or empty")
+    return msgspec.structs.replace(
+        SessionFilter(),
+        **{name: asked.get(name, "") for name in _PLAIN},
+        trace_id=hexadecimal("trace", asked.get("trace", ""), _TRACE),
+        error=error == "true",
+        text_since_ns=_text_since(asked.get("text_since", "")),
+        since_ns=since,
+        until_ns=until,
+    )
+
+
+def parameters(wanted: SessionFilter) -> dict[str, str]:
+    """The parameters that ask for a filter, without those of its page."""
+    asked = {name: str(getattr(wanted, name)) for name in _PLAIN if getattr(wanted, name)}
+    times = {"since": wanted.since_ns, "until": wanted.until_ns, "text_since": wanted.text_since_ns}
+    asked |= {name: moment(ns) or "" for name, ns in times.items() if ns}
+    if wanted.trace_id:
+        asked["trace"] = wanted.trace_id.hex()
+    return asked | ({"error": "true"} if wanted.error else {})
+
+
+def window(since: str, until: str) -> tuple[int, int]:
+    """A window of time, in Unix nanoseconds; 0 is no bound. Raises `ParameterError`."""
+    bounds = since_ns(since), since_ns(until, "until")
+    if until and bounds[0] >= bounds[1]:
+        raise ParameterError("until", "the window ends before it begins")
+    return bounds
+
+
+def hexadecimal(parameter: str, text: str, form: re.Pattern[str] = _TRACE) -> bytes:
+    """An id, empty for an empty one. Raises `ParameterError`."""
+    plain = text.lower().replace("-", "")
+    if plain and form.fullmatch(plain) is None:
+        raise ParameterError(parameter, f"no id of {32 if form is _TRACE else 16} hexadecimal digits")
+    return bytes.fromhex(plain)
+
+
+def _text_since(text: str) -> int:
+    """When it is given it holds, and the earliest moment there is means all that there is."""
+    return max(since_ns(text, "text_since"), 1) if text else 0
+
+
+class Search:
+    """Finds sessions and log lines. Its methods read the stores and block; call them from worker threads.
+
+    `redact` hides in a text what is hidden in all telemetry, so that an address is found by what stands in its place.
+    """
+
+    def __init__(self, archive: Archive, logs: LogReader, texts: TextWindow, redact: Redact) -> None:
+        self._archive = archive
+        self._logs = logs
+        self._texts = texts
+        self._redact = redact
+        self._redacting = threading.Lock()
+
+    def sessions(self, wanted: SessionFilter, anything: str = "") -> SessionsAnswer:
+        """At most `wanted.limit` sessions, each with its flags, and since when their texts were searched, if they were.
+
+        `anything` is tried as the key, session id, trace id or user of a session, then as what its texts name, then as a text; the first that
+        finds any is `matched`. Raises `ParameterError` for an entity that is none.
+        """
+        if len(anything) > LONGEST:
+            raise ParameterError("q", f"longer than {LONGEST} characters")
+        if not anything:
+            return self._page(wanted)
+        first = msgspec.structs.replace(wanted, before=None, limit=1)
+        found = SessionsAnswer([], None)
+        for name, value in _readings(anything):
+            if getattr(wanted, name):
+                continue  # it is asked for already, and must be that
+            if self._page(msgspec.structs.replace(first, **{name: value})).sessions or name == "text":
+                found = self._page(msgspec.structs.replace(wanted, **{name: value}))
+                if found.sessions:
+                    return msgspec.structs.replace(found, matched=_NAMES.get(name, name))
+        return found
+
+    def lines(self, wanted: LogFilter) -> LinesAnswer:
+        """At most `wanted.limit` log lines, the latest first, each with the session it belongs to."""
+        since = wanted.received_since_ns
+        if wanted.text and not since:
+            since = self._texts.log_text_since_ns(wanted, MOST_LINES)
+        asked = msgspec.structs.replace(wanted, received_since_ns=since, limit=wanted.limit + 1)
+        found = self._logs.log_lines(asked)
+        if not found and wanted.text and (hidden := self._hidden(wanted.project, wanted.text)) != wanted.text:
+            found = self._logs.log_lines(msgspec.structs.replace(asked, text=hidden))
+        shown = found[: wanted.limit]
+        sessions = self._logs.sessions_of(sorted({(x.project, x.line.trace_id) for x in shown if x.line.trace_id}))
+        return LinesAnswer(
+            [line_answer(each, sessions.get((each.project, each.line.trace_id))) for each in shown],
+            write_log_cursor(shown[-1]) if len(found) > len(shown) else None,
+            moment(since) if wanted.text else None,
+        )
+
+    def lines_of(self, key: str, wanted: LogFilter) -> LinesAnswer:
+        """The lines of one session, under the same conditions; raises as `Archive.session` does."""
+        session = self._archive.session(key)
+        return self.lines(msgspec.structs.replace(wanted, session=(session.project, session.session_id)))
+
+    def _page(self, wanted: SessionFilter) -> SessionsAnswer:
+        """A page; where nothing is found as it is asked for, by what stands in the place of what is hidden."""
+        found = self._searched(wanted)
+        if found.sessions:
+            return found
+        hidden = {
+            name: text
+            for name in _HIDDEN
+            if (asked := getattr(wanted, name)) and (text := self._hidden(wanted.project, asked)) != asked
+        }
+        return self._searched(msgspec.structs.replace(wanted, **hidden)) if hidden else found
+
+    def _searched(self, wanted: SessionFilter) -> SessionsAnswer:
+        try:
+            if not wanted.text:
+                return self._archive.page(wanted)
+            since = wanted.text_since_ns or self._texts.text_since_ns(wanted, MOST_SPANS)
+            page = self._archive.page(msgspec.structs.replace(wanted, text_since_ns=since))
+        except UnnamedError as error:
+            raise ParameterError(
+                "entity", "names nothing: no id, number of three digits or more, or e-mail address"
+            ) from error
+        return msgspec.structs.replace(page, searched_since=moment(since))
+
+    def _hidden(self, project: str, text: str) -> str:
+        line = LogLine(0, 0, b"", b"", "", text, {})
+        with self._redacting:
+            redacted = self._redact(Delivery(0, (Parcel(project or _DEFAULT_PROJECT, {}, "", logs=(line,)),)))
+        return str(redacted.parcels[0].logs[0].body)
+
+
+_NAMES: Mapping[str, str] = {"trace_id": "trace"}
+"""Parameters that are not called as the field of the filter is."""
+
+
+def _readings(anything: str) -> Iterator[tuple[str, str | bytes]]:
+    """What a text may be, as fields of a filter, the most certain first."""
+    text = anything.strip()
+    if _KEY.fullmatch(text):
+        yield "key", text
+    yield "session_id", text
+    plain = text.lower().replace("-", "")
+    if _TRACE.fullmatch(plain):
+        yield "trace_id", bytes.fromhex(plain)
+    yield "user_id", text
+    if re.search(r"[0-9]{3}|[0-9][A-Za-z_-]|[A-Za-z_-][0-9]|@", text) or re.fullmatch(r"[A-Za-z]{5,}", text):
+        yield "entity", text
+    yield "text", text
