@@ -7,7 +7,9 @@ import threading
 from watchpost.model.notice import AlertEvent, DeliveryState, Due, Notice, Receipt
 
 
-def notice(notice_id: str = "a1b2c3", channel: str = "ops", summary: str = "get_order was called 3 times") -> Notice:
+def notice(
+    notice_id: str = "a1b2c3", channel: str = "ops", summary: str = "get_order was called 3 times", key: str = ""
+) -> Notice:
     event = AlertEvent(
         timestamp="2025-11-05T08:00:00.123Z",
         service="refunds",
@@ -23,11 +25,11 @@ def notice(notice_id: str = "a1b2c3", channel: str = "ops", summary: str = "get_
         summary=summary,
         rule="loops",
     )
-    return Notice(notice_id, channel, event)
+    return Notice(notice_id, channel, event, key=key)
 
 
 class MemoryOutbox:
-    """Notices wait, oldest first, until a receipt says delivered or failed; a known id is added only once."""
+    """Notices wait, oldest first and of each conversation one, until a receipt says delivered or failed; a known id is added only once."""
 
     def __init__(self, *notices: Notice) -> None:
         self._lock = threading.Lock()
@@ -44,12 +46,16 @@ class MemoryOutbox:
 
     def due(self, channel: str, now_ns: int, limit: int) -> list[Due]:
         with self._lock:
-            waiting = [
-                Due(one, self._attempts.get(one.id, 0))
-                for one in self._notices.values()
-                if one.channel == channel and self._is_due(one.id, now_ns)
+            oldest: dict[str, Notice] = {}
+            for one in self._notices.values():
+                if one.channel == channel and self._waits(one.id):
+                    oldest.setdefault(one.conversation, one)
+            found = [
+                Due(one, self._attempts.get(one.id, 0), self._handle(one))
+                for one in oldest.values()
+                if one.id not in self._last or self._last[one.id].retry_at_ns <= now_ns
             ]
-        return waiting[:limit]
+        return found[:limit]
 
     def settle(self, receipt: Receipt) -> None:
         with self._lock:
@@ -61,6 +67,18 @@ class MemoryOutbox:
         with self._lock:
             return {key: self._last[key].state if key in self._last else "waiting" for key in self._notices}
 
-    def _is_due(self, notice_id: str, now_ns: int) -> bool:
+    def _waits(self, notice_id: str) -> bool:
         last = self._last.get(notice_id)
-        return last is None or (last.state == "waiting" and last.retry_at_ns <= now_ns)
+        return last is None or last.state == "waiting"
+
+    def _handle(self, about: Notice) -> str:
+        """What the channel called the first notice that it took since the conversation's last resolve."""
+        handle = ""
+        for one in self._notices.values():
+            if one.id == about.id:
+                break
+            if (one.channel, one.conversation) == (about.channel, about.conversation):
+                last = self._last.get(one.id)
+                given = last.handle if last else ""
+                handle = "" if one.action == "resolve" else handle or given
+        return handle

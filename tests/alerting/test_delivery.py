@@ -35,7 +35,7 @@ def test_a_failed_try_is_repeated_on_the_schedule_of_standard_webhooks(attempts:
 @pytest.mark.parametrize(
     ("attempts", "answer", "state", "pause_s"),
     [
-        (0, Sent("HTTP 200"), "delivered", None),
+        (0, Sent("HTTP 200", "C1:1"), "delivered", None),
         (9, Sent("HTTP 200"), "delivered", None),
         (0, Failed(permanent=True, detail="HTTP 410"), "failed", None),
         (3, Failed(permanent=True, detail="HTTP 410"), "failed", None),
@@ -52,6 +52,7 @@ def test_each_answer_leads_to_one_state(attempts: int, answer: Answer, state: st
     assert (receipt.state, receipt.tried_ns) == (state, NOW_NS)
     assert receipt.retry_at_ns == (0 if pause_s is None else NOW_NS + pause_s * S)
     assert receipt.detail.startswith(answer.detail)
+    assert receipt.handle == (answer.handle if isinstance(answer, Sent) else "")
 
 
 def test_the_last_receipt_says_how_often_it_was_tried() -> None:
@@ -80,9 +81,11 @@ class Channel:
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers) or [Sent("ok")]
         self.sent: list[str] = []
+        self.handles: list[str] = []
 
-    async def send(self, one: Notice) -> Answer:
-        self.sent.append(one.id)
+    async def send(self, notice: Notice, handle: str = "") -> Answer:
+        self.sent.append(notice.id)
+        self.handles.append(handle)
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
@@ -99,15 +102,16 @@ class GatedChannel:
         self.most = 0
         self.sent: list[str] = []
 
-    async def send(self, one: Notice) -> Answer:
-        if one.id in self._fails_first:
-            self._fails_first.remove(one.id)
+    async def send(self, notice: Notice, handle: str = "") -> Answer:
+        del handle
+        if notice.id in self._fails_first:
+            self._fails_first.remove(notice.id)
             return TRANSIENT
         self.waiting += 1
         self.most = max(self.most, self.waiting)
         await self.gate.wait()
         self.waiting -= 1
-        self.sent.append(one.id)
+        self.sent.append(notice.id)
         return Sent("ok")
 
 
@@ -226,6 +230,50 @@ def test_an_old_notice_that_falls_due_again_waits_for_its_place() -> None:
 
     run(deliverer(channel, outbox, clock), while_running=story)
     assert channel.most == TRIES_AT_ONCE
+
+
+def test_notices_of_one_conversation_go_out_one_after_the_other_and_none_overtakes() -> None:
+    clock = Clock()
+    steps = [notice(f"k{n}", key="k") for n in range(3)]
+    outbox, channel = MemoryOutbox(*steps, notice("other")), Channel(TRANSIENT, Sent("ok", "C1:1"))
+
+    async def story() -> None:
+        await until(lambda: outbox.states()["other"] == "delivered")
+        await asyncio.sleep(0.02)
+        assert channel.sent == ["k0", "other"]
+        clock.now_ns += 5 * S
+        await until(lambda: set(outbox.states().values()) == {"delivered"})
+
+    run(deliverer(channel, outbox, clock), while_running=story)
+    assert channel.sent == ["k0", "other", "k0", "k1", "k2"]
+    assert channel.handles == ["", "", "", "C1:1", "C1:1"]
+
+
+def test_a_later_notice_takes_its_turn_when_an_earlier_one_is_given_up() -> None:
+    clock, outbox = Clock(), MemoryOutbox(notice("k0", key="k"), notice("k1", key="k"))
+    channel = Channel(Failed(permanent=True, detail="HTTP 400"), Sent("ok"))
+
+    async def story() -> None:
+        await until(lambda: outbox.states() == {"k0": "failed", "k1": "delivered"})
+
+    run(deliverer(channel, outbox, clock), while_running=story)
+
+
+def test_a_channel_that_asks_to_be_left_alone_is_sent_nothing_until_then() -> None:
+    clock, outbox = Clock(), MemoryOutbox(notice("first"))
+    channel = Channel(Throttled(60.0, "HTTP 429"), Sent("ok"))
+
+    async def story() -> None:
+        await until(lambda: len(outbox.receipts) == 1)
+        outbox.add(notice("second"))
+        clock.now_ns += 59 * S
+        await asyncio.sleep(0.02)
+        assert channel.sent == ["first"]
+        clock.now_ns += 1 * S
+        await until(lambda: set(outbox.states().values()) == {"delivered"})
+
+    run(deliverer(channel, outbox, clock), while_running=story)
+    assert channel.sent == ["first", "first", "second"]
 
 
 def test_a_channel_that_hangs_delays_no_other() -> None:

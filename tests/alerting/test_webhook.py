@@ -20,9 +20,10 @@ from standardwebhooks import Webhook as Reference
 from waiting import until
 
 from watchpost.alerting.delivery import Deliverer
-from watchpost.alerting.egress import Resolve, SystemResolver
+from watchpost.alerting.egress import Outbound, Resolve, SystemResolver
+from watchpost.alerting.http_call import HttpAddressError
 from watchpost.alerting.notifier import Answer, Failed, Sent, Throttled
-from watchpost.alerting.notifiers.webhook import Webhook, WebhookAddressError
+from watchpost.alerting.notifiers.webhook import Webhook
 from watchpost.alerting.signature import SecretError
 from watchpost.model.notice import Notice
 
@@ -51,15 +52,8 @@ def webhook(
     allow_private: bool = True,
     timeout_s: float = 5.0,
 ) -> Webhook:
-    return Webhook(
-        url,
-        secrets or (SECRET,),
-        resolve=resolve or to("127.0.0.1"),
-        now_ns=now_ns,
-        tls=tls,
-        allow_private=allow_private,
-        timeout_s=timeout_s,
-    )
+    outbound = Outbound(resolve or to("127.0.0.1"), now_ns, tls, allow_private, timeout_s)
+    return Webhook(url, secrets or (SECRET,), outbound)
 
 
 def told(*answers: bytes, one: Notice | None = None, timeout_s: float = 5.0) -> tuple[Answer, Receiver]:
@@ -88,7 +82,8 @@ def test_a_receiver_verifies_the_notice_with_the_new_and_with_the_old_secret(hel
 def test_the_body_holds_type_time_and_every_key_of_the_event() -> None:
     _, receiver = told(OK)
     sent = msgspec.json.decode(receiver.requests[0][2], type=dict[str, object])
-    expected = {**msgspec.structs.asdict(notice().event), "notice_id": "a1b2c3"}
+    group = {"notice_id": "a1b2c3", "key": "a1b2c3", "by": "", "alerts": [], "more_alerts": 0}
+    expected = {**msgspec.structs.asdict(notice().event), **group}
     assert sent == {"type": "alert.firing", "timestamp": "2025-11-05T08:00:00.123Z", "data": expected}
 
 
@@ -317,7 +312,7 @@ def test_neither_address_nor_secret_is_logged_or_told(caplog: pytest.LogCaptureF
     ],
 )
 def test_an_address_that_cannot_work_is_refused_at_once_and_not_repeated(url: str) -> None:
-    with pytest.raises(WebhookAddressError) as refused:
+    with pytest.raises(HttpAddressError) as refused:
         webhook(url)
     assert "t0ken" not in str(refused.value)
     assert refused.value.__cause__ is None
@@ -327,7 +322,7 @@ def test_a_webhook_without_a_good_secret_is_refused() -> None:
     with pytest.raises(SecretError):
         webhook("https://hooks.example/", "hunter2")
     with pytest.raises(SecretError):
-        Webhook("https://hooks.example/", [], resolve=to(), now_ns=now_ns, tls=PLAIN)
+        Webhook("https://hooks.example/", [], Outbound(to(), now_ns, PLAIN))
 
 
 def test_from_outbox_to_receiver_a_failure_is_repeated_with_the_same_id_and_a_new_timestamp() -> None:
@@ -335,14 +330,8 @@ def test_from_outbox_to_receiver_a_failure_is_repeated_with_the_same_id_and_a_ne
 
     async def story() -> list[tuple[str, dict[str, str], bytes]]:
         async with Receiver(answer("500 No"), OK) as receiver:
-            hook = Webhook(
-                f"http://hooks.example:{receiver.port}/",
-                [SECRET],
-                resolve=to("127.0.0.1"),
-                now_ns=lambda: clock[0],
-                tls=PLAIN,
-                allow_private=True,
-            )
+            outbound = Outbound(to("127.0.0.1"), lambda: clock[0], PLAIN, allow_private=True)
+            hook = Webhook(f"http://hooks.example:{receiver.port}/", [SECRET], outbound)
             stop = asyncio.Event()
             one = Deliverer("ops", hook, outbox, now_ns=lambda: clock[0], jitter=lambda: 0.0, tick_s=0.002)
             async with asyncio.TaskGroup() as group:

@@ -1,4 +1,9 @@
-"""Moves the due notices of one channel, and decides after every try what becomes of the notice."""
+"""Moves the due notices of one channel, and decides after every try what becomes of the notice.
+
+Notices of one conversation go out one after the other, in the order in which they were decided: none overtakes an earlier one that still
+waits. None is dropped because a later one has come: a later one does not repeat which alerts ended before it, and a far end that never
+saw the trigger ignores the resolve. Only when an earlier one is given up does the next take its turn.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +37,7 @@ class Outbox(Protocol):
     """The durable notices of all channels. May block; is called from threads, one notice never from two at once."""
 
     def due(self, channel: str, now_ns: int, limit: int) -> Sequence[Due]:
-        """The oldest waiting notices of a channel whose time has come."""
+        """Of each conversation of a channel the oldest waiting notice, where its time has come; the oldest of them first."""
         ...
 
     def settle(self, receipt: Receipt) -> None:
@@ -47,8 +52,8 @@ def schedule(due: Due, answer: Answer, now_ns: int, jitter: float) -> Receipt:
     and no less than its schedule says, so that a receiver that is busy for an hour has not used up every try.
     """
     match answer:
-        case Sent(detail):
-            return Receipt(due.notice.id, "delivered", detail, now_ns)
+        case Sent(detail, handle):
+            return Receipt(due.notice.id, "delivered", detail, now_ns, handle=handle)
         case Failed(permanent=True, detail=detail):
             return Receipt(due.notice.id, "failed", detail, now_ns)
         case Failed(detail=detail):
@@ -62,9 +67,9 @@ def schedule(due: Due, answer: Answer, now_ns: int, jitter: float) -> Receipt:
 
 
 class Deliverer:
-    """Delivers the notices of one channel, at most `TRIES_AT_ONCE` at a time.
+    """Delivers the notices of one channel, at most `TRIES_AT_ONCE` at a time, of each conversation one.
 
-    A notice is tried within `tick_s` of falling due, and at once after `nudge`. Each channel has its own deliverer, so a
+    While a channel that was too busy has asked to be left alone, none of its notices is tried. A notice is tried within `tick_s` of falling due, and at once after `nudge`. Each channel has its own deliverer, so a
     channel that hangs holds up only itself. A crash between a try and its receipt leads to another try with the same
     notice id. What the outbox or a notifier raises ends `run` and is the supervisor's to see.
     """
@@ -87,6 +92,7 @@ class Deliverer:
         self._tick_s = tick_s
         self._wake = asyncio.Event()
         self._under_way: set[str] = set()
+        self._rests_until_ns = 0
 
     def nudge(self) -> None:
         """Say that the outbox has something new; to be called on the event loop's thread."""
@@ -106,15 +112,18 @@ class Deliverer:
     async def _next(self) -> list[Due]:
         # Taken before the question: a try that is settled while the outbox answers must not be read as still waiting.
         held = frozenset(self._under_way)
-        room = TRIES_AT_ONCE - len(held)
-        if not room:
+        room, now_ns = TRIES_AT_ONCE - len(held), self._now_ns()
+        if not room or now_ns < self._rests_until_ns:
             return []
-        found = await asyncio.to_thread(self._outbox.due, self._channel, self._now_ns(), TRIES_AT_ONCE)
+        found = await asyncio.to_thread(self._outbox.due, self._channel, now_ns, TRIES_AT_ONCE)
         return [due for due in found if due.notice.id not in held][:room]
 
     async def _try(self, due: Due) -> None:
-        answer = await self._notifier.send(due.notice)
-        receipt = schedule(due, answer, self._now_ns(), self._jitter())
+        answer = await self._notifier.send(due.notice, due.handle)
+        now_ns = self._now_ns()
+        receipt = schedule(due, answer, now_ns, self._jitter())
+        if isinstance(answer, Throttled):
+            self._rests_until_ns = max(self._rests_until_ns, now_ns + round(answer.retry_after_s * 1e9))
         await asyncio.to_thread(self._outbox.settle, receipt)
         self._under_way.discard(due.notice.id)
         self._wake.set()

@@ -9,8 +9,16 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from watchpost.alerting.notifier import Failed
+from watchpost.alerting.plain_text import fault_words
+
+TIMEOUT_S = 15.0
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """(host, port) to numeric addresses, best first; raises OSError where the name has none."""
@@ -22,6 +30,17 @@ GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 """All that IANA hands out of IPv6; the rest is local, multicast, reserved or a way to write IPv4."""
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Outbound(msgspec.Struct, frozen=True):
+    """How a channel reaches out: names, clock (Unix nanoseconds) and trust, whether to private addresses too, and for how long one exchange may take."""
+
+    resolve: Resolve
+    now_ns: Callable[[], int]
+    tls: ssl.SSLContext
+    allow_private: bool = False
+    timeout_s: float = TIMEOUT_S
+
 
 NOT_PUBLIC: tuple[tuple[str, Callable[[IpAddress], bool]], ...] = (
     ("unspecified", lambda address: address.is_unspecified),
@@ -45,6 +64,23 @@ def refusal(address: str) -> str:
             if holds(reached):
                 return word
     return ""
+
+
+async def checked_addresses(host: str, port: int, outbound: Outbound) -> list[str] | Failed:
+    """The numeric addresses of a host, at least one, each of which may be connected to; else why none is."""
+    try:
+        found = list(await outbound.resolve(host, port))
+    except (OSError, UnicodeError) as error:
+        return Failed(permanent=False, detail=f"the host's name was not resolved: {fault_words(error)}")
+    if not found:
+        return Failed(permanent=False, detail="the host's name has no address")
+    for address in () if outbound.allow_private else found:
+        if word := refusal(address):
+            return Failed(
+                permanent=True,
+                detail=f"refused: the host resolves to a {word} address; allow private addresses for this channel if meant",
+            )
+    return found
 
 
 def _reached(address: IpAddress) -> list[IpAddress]:

@@ -10,9 +10,10 @@ from watchpost.model.notice import Notice
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """The channel has taken the notice."""
+    """The channel has taken the notice. `handle` is what it calls it, for later notices of the same conversation; empty where it has no such thing."""
 
     detail: str
+    handle: str = ""
 
 
 class Throttled(msgspec.Struct, frozen=True):
@@ -35,9 +36,10 @@ Answer = Sent | Throttled | Failed
 class Notifier(Protocol):
     """Tells one channel."""
 
-    async def send(self, notice: Notice) -> Answer:
+    async def send(self, notice: Notice, handle: str = "") -> Answer:
         """Try once, within a bounded time. Whatever the far end does is an answer, never an exception.
 
+        `handle` is what the channel called the first notice of the same conversation that it took, empty where it took none.
         `detail` is for an operator's eyes: it says what happened, and holds no secret and no address with a token in it.
         """
         ...

@@ -15,8 +15,30 @@ AlertStatus = Literal["firing", "resolved"]
 NoticeAction = Literal["trigger", "acknowledge", "resolve"]
 
 
+class ErrorContext(msgspec.Struct, frozen=True):
+    """The failed step behind an event; text is empty and `step` 0 where it does not say.
+
+    `error_type` is of the taxonomy, `stack_trace` is as the agent's runtime wrote it, `step` is the number shown when this was written.
+    """
+
+    error_type: str
+    message: str
+    agent_name: str = ""
+    conversation_id: str = ""
+    user_id: str = ""
+    model: str = ""
+    tool_name: str = ""
+    step: int = 0
+    environment: str = ""
+    release: str = ""
+    stack_trace: str = ""
+
+
 class AlertEvent(msgspec.Struct, frozen=True):
-    """Where to look. `timestamp` is ISO 8601 in UTC with a Z; `sessions` are keys of example sessions."""
+    """Where to look. `timestamp` is ISO 8601 in UTC with a Z; `sessions` are keys of example sessions.
+
+    `error` is the failed step where the event is about one.
+    """
 
     timestamp: str
     service: str
@@ -31,6 +53,7 @@ class AlertEvent(msgspec.Struct, frozen=True):
     sessions: list[str]
     summary: str
     rule: str
+    error: ErrorContext | None = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -48,8 +71,8 @@ class Notice(msgspec.Struct, frozen=True):
     """One message to one channel about a group of alerts. `id` derives from what is told and to whom, and stays the same over retries.
 
     `event` is that of the gravest alert. `key` names the group over its whole life: all notices of one key are one conversation, one
-    PagerDuty alert, one Slack thread. `alerts` are all of the group, those that ended since the last notice among them. `by` is who
-    acknowledged.
+    PagerDuty alert, one Slack thread. `alerts` are all of the group, those that ended since the last notice among them, the gravest first;
+    of a great many only the first ones, and `omitted` says how many more there are. `by` is who acknowledged.
     """
 
     id: str
@@ -59,12 +82,19 @@ class Notice(msgspec.Struct, frozen=True):
     key: str = ""
     alerts: list[Told] = []
     by: str = ""
+    omitted: int = 0
+
+    @property
+    def conversation(self) -> str:
+        """What all notices about the same thing share: the key, or where there is none the id of this one, which then stands alone."""
+        return self.key or self.id
 
 
 class Due(msgspec.Struct, frozen=True):
     """A notice to deliver now; `attempts` counts the tries already made.
 
-    `handle` is what the channel called the first notice of the same key that it took, empty where it took none.
+    `handle` is what the channel called the first notice of the same conversation that it took, empty where it took none. A conversation
+    ends with its resolve: what is triggered again afterwards begins a new one.
     """
 
     notice: Notice
