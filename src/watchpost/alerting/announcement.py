@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from watchpost.alerting.instant import timestamp
 from watchpost.model.alert import Alert, Firing, Pending, Resolved
 from watchpost.model.flag import SEVERITIES
 from watchpost.model.notice import Notice, NoticeAction, Told
 
 LISTED = 100
 """At most this many alerts stand in one notice."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def conversation_key(group_id: str, opened_ns: int) -> str:
@@ -57,8 +55,8 @@ def _told(alert: Alert) -> Told:
         status="firing" if ended_ns is None else "resolved",
         labels=alert.labels,
         event=alert.event,
-        started_at=_timestamp(_started_ns(alert)),
-        ended_at="" if ended_ns is None else _timestamp(ended_ns),
+        started_at=timestamp(_started_ns(alert)),
+        ended_at="" if ended_ns is None else timestamp(ended_ns),
     )
 
 
@@ -68,12 +66,6 @@ def _started_ns(alert: Alert) -> int:
             return since_ns
         case Firing(fired_ns=fired_ns) | Resolved(fired_ns=fired_ns):
             return fired_ns
-
-
-def _timestamp(at_ns: int) -> str:
-    """ISO 8601 in UTC with milliseconds, cut and not rounded."""
-    moment = _EPOCH + timedelta(milliseconds=at_ns // 1_000_000)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def digest(*parts: str) -> str:

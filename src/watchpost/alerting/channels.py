@@ -96,10 +96,11 @@ class AlertmanagerSettings(_Settings, frozen=True):
 
 
 class SentrySettings(_Settings, frozen=True):
-    """A project's DSN, and the environment of errors that name none."""
+    """A project's DSN, the environment of errors that name none, and whether each failed step is reported beside the alerts."""
 
     dsn: Secret
     environment: str = "production"
+    errors: bool = False
 
 
 class Reach(msgspec.Struct, frozen=True):

@@ -55,13 +55,6 @@ class Changes(msgspec.Struct, frozen=True):
     groups_gone: tuple[str, ...] = ()
 
 
-class Muting(msgspec.Struct, frozen=True):
-    """Why nobody is told of an alert: the ids of the silences that cover it, and whether another alert inhibits it."""
-
-    silences: tuple[str, ...] = ()
-    inhibited: bool = False
-
-
 class _Home(msgspec.Struct, frozen=True):
     """A group that an alert belongs to, by the route that took it."""
 
@@ -164,11 +157,6 @@ class Dispatcher:
                 return at_ns
             heapq.heappop(self._calendar)
         return None
-
-    def muting(self, alert: Alert, now_ns: int) -> Muting:
-        """Why nobody would be told of this alert now; time intervals of routes aside."""
-        labels = labels_of(alert)
-        return Muting(tuple(self._silences.silencing(labels, now_ns)), self._inhibitor.inhibits(labels))
 
     def state(self) -> DispatchState:
         """All that `resume` needs."""

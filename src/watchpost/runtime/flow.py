@@ -69,6 +69,8 @@ class Flow:
         now_ns: Callable[[], int],
         nudge: Callable[[], None],
         look: Callable[[Sequence[Checkpoint]], None],
+        erase: Callable[[], None] = lambda: None,
+        closing: Callable[[], None] = lambda: None,
         pace: Pace,
         supervisor: Supervisor,
     ) -> None:
@@ -81,6 +83,8 @@ class Flow:
         self._now_ns = now_ns
         self._nudge = nudge
         self._look = look
+        self._erase = erase
+        self._closing = closing
         self._pace = pace
         self._applying = ThreadPoolExecutor(1, "apply")
         self._cursor = state.cursor()
@@ -157,6 +161,7 @@ class Flow:
     def close(self) -> None:
         """After `run` returned: let go of the decoder, the threads and the log."""
         self._decoder.close()
+        self._closing()
         self._applying.shutdown()
         self._log.close()
 
@@ -193,6 +198,8 @@ class Flow:
         started_ns = self._now_ns()
         self.supervisor.insist("telemetry store", lambda: self._telemetry.write(reaction.telemetry))
         self.supervisor.insist("state store", lambda: self._state.commit(reaction.state))
+        if reaction.state.erasures:
+            self.supervisor.insist("erasure", self._erase)
         cursor = reaction.state.cursor
         spent = self._spent.pop(cursor.batch, cursor.seq)
         self._applied = cursor.batch
@@ -229,4 +236,6 @@ class Flow:
         for boundary in boundaries:
             self._apply(self._react(boundary, batch))
             batch = []
+        if not self._backlog.bytes:
+            self.supervisor.insist("log", lambda: self._log.release(self._log.next_seq - 1))
         self._replayed = True

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from watchpost.detect.context_drift import Checkpoint
 from watchpost.ingest.price import Pricing
 from watchpost.ingest.read import Reader
-from watchpost.model.fact import Pin, Verdict
 from watchpost.model.flag import Flag
+from watchpost.model.session import Summary
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import Delivery
 from watchpost.rules.flag_rules import FlagRules, Subject
+from watchpost.runtime.alarms import Alarms, Raised, Said
+from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
+from watchpost.runtime.erasure import Erasures
+from watchpost.runtime.error_reports import ErrorReports, failures
+from watchpost.runtime.heard import Heard
 from watchpost.runtime.judge import Judge
 from watchpost.runtime.ledger import Title, ledger_rows, slots_of, title_of
 from watchpost.runtime.metric_rows import metric_rows
+from watchpost.runtime.releases import Releases
 from watchpost.runtime.restore import restore
-from watchpost.runtime.reviews import Given, Reviews
+from watchpost.runtime.reviews import Reviews
 from watchpost.session.session import Session
 from watchpost.session.sessions import Sessions
 from watchpost.session.timers import SessionRef
@@ -48,92 +54,113 @@ class Reactor:
         pricing: Pricing,
         judge: Judge,
         checkpoints: Checkpoints,
+        appraisal: Appraisal,
         rules: FlagRules,
         reviews: Reviews,
+        erasures: Erasures | None = None,
         source: FoldSource,
+        releases: Releases,
+        alarms: Alarms | None = None,
+        errors: ErrorReports | None = None,
         seq: int,
     ) -> None:
+        """Go on after log sequence `seq`. Without `alarms` no rule but those on single flags is judged, and without `errors` nobody is told of failed steps."""
         self._sessions = sessions
         self._pricing = pricing
         self._judge = judge
         self._checkpoints = checkpoints
+        self._appraisal = appraisal
         self._rules = rules
         self._reviews = reviews
-        self._source = source
+        self._erasures = erasures or Erasures()
+        self._releases = releases
+        self._alarms = alarms
+        self._errors = errors or ErrorReports(())
+        self._source = self._erasures.over(source)
         self._reacted = self._seq = seq
         self._written: dict[str, Title] = {}
 
     def react(self, number: int, deliveries: Iterable[tuple[int, Delivery]], now_ns: int) -> Reaction:
         """Take batch `number`, deliveries with their log sequence in order, at a time, and say what follows from it."""
-        verdicts: list[Given] = []
-        pins: list[Pin] = []
-        readings, logs, metrics = self._read(self._heard(deliveries, verdicts, pins))
-        reviewed = self._reviews.take(verdicts)
-        for pin in pins:
+        heard = Heard()
+        readings, logs, metrics = self._read(heard.over(deliveries))
+        asked = self._erasures.take(heard.erasures)
+        reviewed = self._reviews.take(heard.verdicts)
+        for pin in heard.pins:
             self._judge.pin(pin)
         away = (ref for ref in reviewed.sessions if self._sessions.find(ref) is None)
-        self._restore(readings, [*self._sessions.ripe(now_ns), *away])
+        running = (ref for each in asked for ref in each.stored.sessions if self._sessions.is_away(ref))
+        self._restore(readings, list({*self._sessions.ripe(now_ns), *away, *running}))
         for reading in readings:
             self._sessions.add(reading)
         settled = self._sessions.settle(number, now_ns)
-        flags = self._judge.judge([*settled.changed, *settled.reminded], now_ns)
+        begun = [session for session in settled.changed if not session.is_awaited]
+        flags = self._judge.judge([*begun, *settled.reminded], now_ns)
         self._sessions.remind(self._judge.reminders())
         changed = [*settled.changed, *_flagged(settled.reminded, flags, number)]
         dismissed = (self._sessions.find(ref) for ref in reviewed.sessions)
         self._judge.review([session for session in dismissed if session is not None], now_ns)
+        erasures = self._erasures.settle(number, asked, self._sessions.held, settled.moved_to)
+        gone, ended = self._sessions.erase((ref for each in erasures for ref in each.found.sessions), number)
+        changed += [session for session in ended if session not in changed]
+        self._judge.unlearn(trace for each in erasures for trace in each.found.traces)
         learnt = self._judge.learnt()
-        subjects = [Subject(flag, session.service(), flag.tool) for session, news in flags for flag in news]
-        return Reaction(
+        ledger = [row for session in changed for row in self._rows(session, number)]
+        told = ((session, news) for session, news in flags if session not in gone)
+        subjects = [Subject(flag, session.service(), flag.tool) for session, news in told for flag in news]
+        summaries = [
+            self._summary(session, settled.moved_to.get(session.key, ""))
+            for session in changed
+            if session.is_agentic or session.key in settled.moved_to
+        ]
+        raised = self._raise(ledger, summaries, subjects, heard.alarms, now_ns)
+        reaction = Reaction(
             TelemetryBatch(
                 number,
                 readings,
                 [Member(m.project, m.session_id, m.trace_id, number, m.live) for m in settled.moves],
-                [row for session in changed for row in self._rows(session, number)],
-                [
-                    session.summary(self._sessions.due_ns(session), settled.moved_to.get(session.key, ""))
-                    for session in changed
-                    if session.is_agentic or session.key in settled.moved_to
-                ],
+                ledger,
+                summaries,
                 logs,
                 metrics,
             ),
             StateBatch(
                 Cursor(number, self._seq),
                 [subject.flag for subject in subjects],
-                self._rules.judge(subjects, self._reviews.is_muted),
+                [
+                    *self._rules.judge(subjects, self._reviews.is_muted),
+                    *raised.notices,
+                    *self._errors.take(failures(ledger, changed, readings), now_ns),
+                ],
                 learnt.pins,
                 learnt.lessons,
                 learnt.drafts,
                 reviewed.verdicts,
+                self._releases.take(ledger, learnt.lessons, heard.releases),
+                raised.news,
+                holds=list(heard.holds.values()),
+                erasures=erasures,
             ),
-            self._checkpoints.due(settled.changed),
+            self._checkpoints.due(session for session in begun if session not in gone),
         )
+        self._forget(gone)
+        return reaction
 
     def is_ripe(self, now_ns: int) -> bool:
-        """Whether a session's time has come, so that a batch is worth reacting to though nothing came in."""
-        return self._sessions.is_ripe(now_ns)
+        """Whether the time of a session or an alert has come, so that a batch is worth reacting to though nothing came in."""
+        return self._sessions.is_ripe(now_ns) or (self._alarms is not None and self._alarms.is_ripe(now_ns))
 
     def evict(self, budget_bytes: int, stored: int) -> None:
         """Bring what is held in memory back under a budget; only what batch `stored` and those before it wrote may go."""
-        gone = self._sessions.evict(budget_bytes, stored)
+        self._erasures.stored(stored)
+        self._forget(self._sessions.evict(budget_bytes, stored))
+
+    def _forget(self, gone: Sequence[Session]) -> None:
+        """Let go of sessions that left memory."""
         self._judge.forget(gone)
         self._checkpoints.forget(gone)
         for session in gone:
             self._written.pop(session.key, None)
-
-    @staticmethod
-    def _heard(
-        deliveries: Iterable[tuple[int, Delivery]], verdicts: list[Given], pins: list[Pin]
-    ) -> Iterator[tuple[int, Delivery]]:
-        """Pass deliveries on, and take out what people said."""
-        for seq, delivery in deliveries:
-            for place, fact in enumerate(delivery.facts):
-                match fact:
-                    case Verdict():
-                        verdicts.append(Given(seq, place, fact))
-                    case Pin():
-                        pins.append(fact)
-            yield seq, delivery
 
     def _read(
         self, deliveries: Iterable[tuple[int, Delivery]]
@@ -159,9 +186,29 @@ class Reactor:
         self._reacted = self._seq
         self._judge.recall(found)
 
+    def _raise(
+        self,
+        ledger: Sequence[LedgerRow],
+        sessions: Sequence[Summary],
+        subjects: Sequence[Subject],
+        said: Sequence[Said],
+        now_ns: int,
+    ) -> Raised:
+        """What rules make of it; flags of detectors that are wrong too often count for none."""
+        if self._alarms is None:
+            return Raised()
+        flags = [subject.flag for subject in subjects if not self._reviews.is_muted(subject.flag)]
+        return self._alarms.react(ledger, sessions, flags, said, now_ns)
+
+    def _summary(self, session: Session, moved_to: str) -> Summary:
+        summary = session.summary(self._sessions.due_ns(session), moved_to)
+        return self._appraisal.of(session, summary, self._judge.kinds)
+
     def _rows(self, session: Session, number: int) -> list[LedgerRow]:
         title = title_of(session)
-        if self._written.get(session.key) != title:
+        if session.is_awaited:
+            self._written.pop(session.key, None)
+        elif self._written.get(session.key) != title:
             session.slots.update(slots_of(session))
             self._written[session.key] = title
         if not session.slots:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -14,6 +16,7 @@ from pydantic_settings import (
 )
 
 from watchpost.detect.catalogue import CATALOGUE
+from watchpost.model.session import Outcome
 
 CONFIG_FILE = Path("watchpost.toml")
 
@@ -27,8 +30,19 @@ class SettingsError(ValueError):
     """Settings that cannot be used. The message names each one and what is wrong with it."""
 
 
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("no time zone of the IANA database, such as Europe/Berlin") from error
+    return name
+
+
 DetectorSection = dict[str, object]
 """What `watchpost.detect.catalogue` reads into the settings of one detector."""
+
+ChannelSection = dict[str, object]
+"""What `watchpost.alerting.channels` reads into the settings of one channel."""
 
 
 class _Section(BaseModel):
@@ -81,11 +95,76 @@ class PrecisionSection(_Section):
     kinds: dict[str, _Share] = {}
 
 
+class SuccessSection(_Section):
+    """What counts as success of one workflow."""
+
+    outcomes: tuple[Outcome, ...] = ("completed",)
+    without: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    feedback: Literal["", "positive", "not_negative"] = ""
+    score: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    evaluator: str = ""
+
+
+class SlaSection(_Section):
+    """What one run of a workflow may take."""
+
+    max_latency_seconds: Annotated[Decimal, Field(ge=0, le=10**9, decimal_places=6)] | None = None
+    max_tokens_per_request: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    max_cost_usd: Annotated[Decimal, Field(ge=0, le=10**9, decimal_places=9)] | None = None
+
+
+class SpendingSection(_Section):
+    """By which clock days begin."""
+
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of that name."""
+        return ZoneInfo(self.timezone)
+
+
+class RetentionSection(_Section):
+    """What is kept of traces, and for how long after the end of the day, in UTC, on which it came."""
+
+    enabled: bool = True
+    hot_hours: Annotated[int, Field(ge=1, le=24 * 366)] = 24
+    trace_days: Annotated[int, Field(ge=1, le=36_600)] = 7
+    metrics_days: Annotated[int, Field(ge=1, le=36_600)] = 30
+    share: _Share = 0.10
+    shares: dict[str, _Share] = {}
+    latency_quantile: Annotated[float, Field(ge=0, lt=1)] = 0.99
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.hot_hours > 24 * self.trace_days:
+            raise ValueError("hot_hours must not be more than trace_days")
+        return self
+
+
+class AlertingSection(_Section):
+    """Which rules are judged, how often, and who is told by which routes. Paths are taken from where the program is started."""
+
+    rules: tuple[str, ...] = ()
+    shipped_rules: bool = True
+    routes: str = ""
+    interval_seconds: Annotated[int, Field(ge=15, le=900, multiple_of=15)] = 15
+
+
+class InboundSection(_Section):
+    """The secrets by which those who send to Watchpost prove themselves; nobody is listened to without one."""
+
+    slack_signing_secret: str = Field(default="", repr=False)
+    pagerduty_secrets: tuple[str, ...] = Field(default=(), repr=False)
+    alertmanager_token: str = Field(default="", repr=False)
+
+
 class WebhookSection(_Section):
     """Where a channel's notices go, and the secrets that sign them: the current one and, in a rotation, the one before."""
 
-    url: str
-    secrets: tuple[str, ...]
+    url: str = Field(repr=False)
+    secrets: tuple[str, ...] = Field(repr=False)
     allow_private: bool = False
 
 
@@ -122,13 +201,25 @@ class Settings(BaseSettings):
     latency: DetectorSection = {}
     schema_drift: DetectorSection = {}
     injection: DetectorSection = {}
+    rephrased: DetectorSection = {}
+    corrected: DetectorSection = {}
+    escalated: DetectorSection = {}
     run_time: DetectorSection = {}
+    abandoned: DetectorSection = {}
     sequences: tuple[dict[str, object], ...] = ()
+    success: dict[str, SuccessSection] = {}
+    sla: dict[str, SlaSection] = {}
     redaction: RedactionSection = RedactionSection()
     prices: tuple[dict[str, object], ...] = ()
+    spending: SpendingSection = SpendingSection()
     rules: tuple[dict[str, object], ...] = ()
     precision: PrecisionSection = PrecisionSection()
+    retention: RetentionSection = RetentionSection()
+    inbound: InboundSection = InboundSection()
     webhooks: dict[str, WebhookSection] = {}
+    alerting: AlertingSection = AlertingSection()
+    channels: dict[str, ChannelSection] = Field(default={}, repr=False)
+    public_url: str = ""
 
     @property
     def detectors(self) -> dict[str, DetectorSection]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random  # noqa: TID251 - the chance that deliverers are given as an argument
-import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
@@ -15,32 +14,45 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from sqlalchemy.exc import SQLAlchemyError
 
 from watchpost.alerting.delivery import Deliverer
-from watchpost.alerting.egress import SystemResolver
-from watchpost.alerting.notifiers.webhook import Webhook
-from watchpost.detect.catalogue import DetectorSettingsError, context_drift, learners, makes, run_time
+from watchpost.detect.catalogue import DetectorSettingsError, abandoned, context_drift, learners, makes, run_time
 from watchpost.detect.known import KnowledgeBase
 from watchpost.detect.own_sequences import sequence_makes
+from watchpost.detect.sla import Sla, sla_makes
 from watchpost.ingest.items import Limits
 from watchpost.ingest.own_prices import PriceError, own_prices
 from watchpost.ingest.price import Pricing
-from watchpost.ingest.redact import OwnPattern, RedactionSettings
+from watchpost.ingest.redact import OwnPattern, RedactionSettings, Redactor
 from watchpost.log.log import Log
 from watchpost.log.record import LogLimits
 from watchpost.rules.flag_rules import FlagRules, RuleError, read_rules
 from watchpost.rules.precision import PrecisionSettings
+from watchpost.rules.rule import RuleSet
+from watchpost.runtime.alarms import Alarms
+from watchpost.runtime.alerting import alarms
+from watchpost.runtime.appraisal import Appraisal
+from watchpost.runtime.background_history import BackgroundHistory
 from watchpost.runtime.backlog import Backlog
+from watchpost.runtime.channels import channel_sections, error_channels, open_channels
 from watchpost.runtime.checkpoints import Checkpoints
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.decode_process import DecodingProcess, DecodingProcesses
 from watchpost.runtime.decoder import InProcessDecoder
 from watchpost.runtime.drift_check import DriftChecker
+from watchpost.runtime.erasure import Eraser, Erasures
+from watchpost.runtime.error_reports import ErrorReports
 from watchpost.runtime.flow import Flow, Pace
 from watchpost.runtime.judge import Judge
 from watchpost.runtime.prepare import Preparer, Setup
 from watchpost.runtime.react import Reactor
+from watchpost.runtime.redaction import SharedRedactor
+from watchpost.runtime.releases import Releases
+from watchpost.runtime.retention import Surroundings, Sweeper, Terms
 from watchpost.runtime.reviews import Reviews
+from watchpost.runtime.rule_files import rule_set
 from watchpost.runtime.run_watch import RunWatch
+from watchpost.runtime.sampling import Policy
 from watchpost.runtime.settings import Settings, SettingsError
+from watchpost.runtime.success import Success
 from watchpost.runtime.supervisor import Supervisor
 from watchpost.session.session import Quiet
 from watchpost.session.sessions import Sessions
@@ -50,6 +62,7 @@ from watchpost.store.folder import DataFolder
 
 _MIB = 1 << 20
 _NS = 10**9
+_HOUR = 3600 * _NS
 
 STORE_FAULTS: tuple[type[Exception], ...] = (ClickHouseError, SQLAlchemyError)
 """What the stores raise, beside `OSError`, when their database cannot be reached or has no room."""
@@ -103,6 +116,11 @@ class Watchpost(msgspec.Struct, frozen=True):
     decoding: tuple[DecodingProcess, ...]
     drift_checker: DriftChecker
     precision: PrecisionSettings
+    eraser: Eraser
+    redactor: SharedRedactor
+    sweeper: Sweeper
+    rules: RuleSet
+    alarms: Alarms
 
 
 @contextmanager
@@ -145,14 +163,17 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
         raise LogBehindError(stores.folder.log, log.next_seq - 1, cursor.seq)
     quiet = Quiet(round(settings.session.quiet_seconds * _NS), round(settings.session.idle_seconds * _NS))
     sessions = Sessions(quiet)
+    eraser = Eraser(stores.telemetry.eraser, stores.state.eraser, log, stores.folder.key, now_ns)
+    eraser.hide()
     awake = stores.telemetry.open_sessions(cursor.batch)
     for summary in awake:
         sessions.wake(summary)
+    slas = _slas(settings)
     with _settings_of_detectors():
-        detectors = (*makes(settings.detectors), *sequence_makes(settings.sequences))
+        detectors = (*makes(settings.detectors), *sequence_makes(settings.sequences), *sla_makes(slas))
         learning = learners(settings.detectors)
         drift = context_drift(settings.context_drift)
-        runs = RunWatch(run_time(settings.run_time), quiet)
+        runs = RunWatch(run_time(settings.run_time), quiet, slas, abandoned(settings.abandoned))
     drift_checker = DriftChecker(drift, stores.telemetry)
     knowledge = KnowledgeBase(learning, stores.state.lessons(""), stores.state.drafts(""))
     precision = PrecisionSettings(**settings.precision.model_dump())
@@ -161,6 +182,9 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
     sessions.remind(judge.first_looks(awake))
     deliverers = _deliverers(settings, stores)
     bell = Bell(deliverers)
+    rules = rule_set(settings)
+    history = BackgroundHistory(stores.telemetry, STORE_FAULTS)
+    raising = alarms(settings, rules, stores.telemetry, stores.state, history=history, now_ns=now_ns())
     flow = Flow(
         log=log,
         backlog=backlog,
@@ -170,8 +194,13 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
             pricing=pricing,
             judge=judge,
             checkpoints=Checkpoints(drift),
+            appraisal=Appraisal(_successes(settings), slas),
             rules=_rules(settings),
             reviews=reviews,
+            erasures=Erasures(stores.telemetry.eraser.find, stores.folder.key),
+            releases=Releases(stores.state),
+            alarms=raising,
+            errors=ErrorReports(error_channels(settings)),
             source=stores.telemetry,
             seq=cursor.seq,
         ),
@@ -180,10 +209,52 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
         now_ns=now_ns,
         nudge=bell.ring,
         look=drift_checker.put,
+        erase=eraser.hide,
+        closing=history.close,
         supervisor=Supervisor(patient=patient),
         pace=Pace(settings.flow.batch_seconds, 64 * _MIB, settings.flow.lag_mib * _MIB, settings.flow.fold_mib * _MIB),
     )
-    return Watchpost(stores, flow, backlog, sessions, deliverers, bell, pricing, decoding, drift_checker, precision)
+    eraser.tell(drift_checker.erase)
+    eraser.tell(flow.tally.flags.erase)
+    return Watchpost(
+        stores,
+        flow,
+        backlog,
+        sessions,
+        deliverers,
+        bell,
+        pricing,
+        decoding,
+        drift_checker,
+        precision,
+        eraser,
+        SharedRedactor(Redactor(setup.redaction, setup.key)),
+        _sweeper(settings, stores, flow, backlog),
+        rules,
+        raising,
+    )
+
+
+def _sweeper(settings: Settings, stores: Stores, flow: Flow, backlog: Backlog) -> Sweeper:
+    section = settings.retention
+    policy = Policy(section.share, section.shares, section.hot_hours * _HOUR)
+    days = 24 * _HOUR
+    terms = Terms(
+        section.hot_hours * _HOUR,
+        section.trace_days * days,
+        section.metrics_days * days,
+        section.latency_quantile,
+        policy,
+    )
+    retention = stores.telemetry.retention()
+    around = Surroundings(
+        stores.state,
+        stores.state,
+        stores.telemetry.session,
+        lambda: backlog.unapplied_since_ns if flow.supervisor.ready else None,
+        now_ns,
+    )
+    return Sweeper(terms, retention, retention, around, STORE_FAULTS)
 
 
 @contextmanager
@@ -219,6 +290,22 @@ def _preparer(setup: Setup) -> Preparer:
         raise SettingsError(f"redaction: {error}") from error
 
 
+def _successes(settings: Settings) -> tuple[Success, ...]:
+    return tuple(Success(workflow, **section.model_dump()) for workflow, section in settings.success.items())
+
+
+def _slas(settings: Settings) -> tuple[Sla, ...]:
+    return tuple(
+        Sla(
+            workflow,
+            None if section.max_latency_seconds is None else int(section.max_latency_seconds * 10**6),
+            section.max_tokens_per_request,
+            None if section.max_cost_usd is None else int(section.max_cost_usd * _NS),
+        )
+        for workflow, section in settings.sla.items()
+    )
+
+
 def _pricing(settings: Settings) -> Pricing:
     try:
         return Pricing(own_prices(settings.prices))
@@ -231,30 +318,13 @@ def _rules(settings: Settings) -> FlagRules:
         rules = read_rules(settings.rules)
     except RuleError as error:
         raise SettingsError(str(error)) from error
-    if unknown := rules.channels - settings.webhooks.keys():
-        raise SettingsError(f"rules: channel {min(unknown)} is not among the webhooks")
+    if unknown := rules.channels - channel_sections(settings).keys():
+        raise SettingsError(f"rules: channel {min(unknown)} is not among the channels and webhooks")
     return rules
 
 
 def _deliverers(settings: Settings, stores: Stores) -> tuple[Deliverer, ...]:
-    tls = ssl.create_default_context()
-    try:
-        return tuple(
-            Deliverer(
-                channel,
-                Webhook(
-                    hook.url,
-                    hook.secrets,
-                    resolve=SystemResolver(),
-                    now_ns=now_ns,
-                    tls=tls,
-                    allow_private=hook.allow_private,
-                ),
-                stores.state,
-                now_ns=now_ns,
-                jitter=random.random,
-            )
-            for channel, hook in settings.webhooks.items()
-        )
-    except ValueError as error:
-        raise SettingsError(f"webhooks: {error}") from error
+    return tuple(
+        Deliverer(name, notifier, stores.state, now_ns=now_ns, jitter=random.random)
+        for name, notifier in open_channels(settings).items()
+    )

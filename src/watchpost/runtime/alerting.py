@@ -1,0 +1,76 @@
+"""Rules and routes of the settings, put to work on the stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from watchpost.alerting.dispatch import Dispatcher
+from watchpost.alerting.document import DocumentError
+from watchpost.alerting.route_file import SHIPPED_CHANNELS, Routing, read_routing, shipped_routing
+from watchpost.model.flag import Flag
+from watchpost.model.session import Summary, session_key
+from watchpost.query.flags import FlagFilter
+from watchpost.query.sessions import SessionFilter
+from watchpost.rules.engine import RuleEngine
+from watchpost.rules.history import History
+from watchpost.rules.rule import RuleSet
+from watchpost.runtime.alarms import Alarms
+from watchpost.runtime.settings import Settings, SettingsError
+from watchpost.store.engines.clickhouse import ClickHouse
+from watchpost.store.engines.sql import SqlState
+
+ACKNOWLEDGING = frozenset({"pagerduty", "slack"})
+"""Types of channels that show who acknowledged."""
+
+_NS = 10**9
+_FLAGS_NS = 24 * 3600 * _NS
+_SESSIONS_NS = 3600 * _NS
+_MOST = 2_000
+"""After a restart rules hear once more of at most so many flags and sessions of these last times."""
+
+
+def routing(settings: Settings) -> Routing:
+    """The routing file, or the routes that come with Watchpost; without any of the channels that these name, every channel of the settings hears everything.
+
+    Raises `SettingsError`.
+    """
+    section = settings.alerting
+    names = {*settings.channels, *settings.webhooks}
+    if section.routes:
+        try:
+            return read_routing(Path(section.routes).read_text(encoding="utf-8"), names)
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"alerting.routes: {section.routes}: {error}") from error
+        except DocumentError as error:
+            raise SettingsError(f"alerting.routes: {section.routes}: {error}") from error
+    shipped = shipped_routing(names)
+    if SHIPPED_CHANNELS & names:
+        return shipped
+    root = msgspec.structs.replace(shipped.root, channels=tuple(sorted(settings.channels)), routes=())
+    return msgspec.structs.replace(shipped, root=root)
+
+
+def alarms(
+    settings: Settings, rules: RuleSet, telemetry: ClickHouse, state: SqlState, *, history: History, now_ns: int
+) -> Alarms:
+    """Everything that is judged and told, going on from where the stores say it stood. Raises `SettingsError`."""
+    routes = routing(settings)
+    acknowledging = [name for name, section in settings.channels.items() if section.get("type") in ACKNOWLEDGING]
+    dispatcher = Dispatcher(routes.root, routes.inhibitions, routes.intervals, acknowledging)
+    engine = RuleEngine(rules.rules, history, interval_ns=settings.alerting.interval_seconds * _NS, since_ns=now_ns)
+    engine.fill((), *_lately(telemetry, state, now_ns), now_ns)
+    return Alarms(engine, dispatcher, state, now_ns)
+
+
+def _lately(telemetry: ClickHouse, state: SqlState, now_ns: int) -> tuple[list[Summary], list[Flag]]:
+    """The sessions of the last hour and those that run, and the flags of the last day with theirs: what rules on single ones must know again."""
+    flags = state.flags_matching(FlagFilter(since_ns=now_ns - _FLAGS_NS, limit=_MOST))
+    found = telemetry.sessions(SessionFilter(since_ns=now_ns - _SESSIONS_NS, limit=_MOST))
+    found += telemetry.open_sessions(state.cursor().batch)
+    known = {summary.key: summary for summary in found}
+    for key in dict.fromkeys(session_key(flag.project, flag.session_id) for flag in flags):
+        if key not in known and (summary := telemetry.session(key)) is not None:
+            known[key] = summary
+    return list(known.values()), flags
