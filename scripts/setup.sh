@@ -16,18 +16,42 @@ python="${PYTHON:-python3}"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable core --editable .
 
-# The tests let a real Prometheus scrape the program. Its package is only unpacked here: nothing is installed, and no service starts.
+# The tests let a real Prometheus scrape the program, and compare what alerts give with a real Alertmanager. Their packages are only
+# unpacked here: nothing is installed, and no service starts.
+unpack() { # unpack PACKAGE: into the folder that it prints
+  local folder
+  folder="$(mktemp -d)" && chmod 755 "$folder" && echo "$folder" || return
+  cd "$folder" &&
+    { apt-get download "$1" >/dev/null 2>&1 || { [ "$(id -u)" = 0 ] && apt-get update -qq && apt-get download "$1" >/dev/null; }; } &&
+    dpkg-deb --extract "$1"_*.deb unpacked
+}
 fetch_prometheus() {
   local folder got=0
-  folder="$(mktemp -d)" && chmod 755 "$folder" || return
-  (
-    cd "$folder" &&
-      { apt-get download prometheus >/dev/null 2>&1 || { [ "$(id -u)" = 0 ] && apt-get update -qq && apt-get download prometheus >/dev/null; }; } &&
-      dpkg-deb --extract prometheus_*.deb unpacked
-  ) && cp "$folder"/unpacked/usr/bin/{prometheus,promtool} .venv/bin/ || got=1
+  folder="$(unpack prometheus)" && cp "$folder"/unpacked/usr/bin/{prometheus,promtool} .venv/bin/ || got=1
   rm -rf "$folder"
   return $got
 }
-if ! command -v prometheus promtool >/dev/null && [ ! -x .venv/bin/promtool ] && command -v apt-get dpkg-deb >/dev/null; then
-  fetch_prometheus || echo "setup: no package of Prometheus to be had; tests that need it will fail until it is: apt-get update" >&2
+# Alertmanager reads its default templates from a folder that only the installed package has. A name of the same length makes it look where
+# it is started instead.
+fetch_alertmanager() {
+  local folder got=0
+  folder="$(unpack prometheus-alertmanager)" &&
+    LC_ALL=C sed 's#/usr/share/prometheus/alertmanager#./././././././././././././././././#g' \
+      "$folder/unpacked/usr/bin/prometheus-alertmanager" >.venv/bin/alertmanager &&
+    chmod 755 .venv/bin/alertmanager && cp "$folder/unpacked/usr/bin/amtool" .venv/bin/ || got=1
+  rm -rf "$folder"
+  return $got
+}
+if command -v apt-get dpkg-deb >/dev/null; then
+  command -v prometheus promtool >/dev/null || [ -x .venv/bin/promtool ] || fetch_prometheus ||
+    echo "setup: no package of Prometheus to be had; tests that need it will fail until it is: apt-get update" >&2
+  [ -x .venv/bin/amtool ] || fetch_alertmanager ||
+    echo "setup: no package of Alertmanager to be had; tests that need it will fail until it is: apt-get update" >&2
+fi
+
+# The tests compile what is exported for Grafana against Grafana's own types.
+if command -v npm >/dev/null && [ ! -x .venv/grafana/node_modules/.bin/tsc ]; then
+  mkdir -p .venv/grafana &&
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix .venv/grafana @grafana/schema@13.2.3 typescript@5.9.3 >/dev/null ||
+    echo "setup: no types of Grafana to be had; tests that need them will fail until they are" >&2
 fi
