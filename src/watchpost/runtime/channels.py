@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 
+import msgspec
+
 from watchpost.alerting.channels import ChannelSettingsError, Reach, open_channel
 from watchpost.alerting.egress import SystemResolver
 from watchpost.alerting.message import is_web
@@ -34,3 +36,19 @@ def open_channels(settings: Settings) -> dict[str, Notifier]:
             place = "webhooks" if name in settings.webhooks else "channels"
             raise SettingsError(f"{place}.{name}: {error}") from None
     return made
+
+
+def error_channels(settings: Settings) -> list[str]:
+    """The channels that ask for every failed step, by name; those that `open_channels` takes."""
+    return sorted(
+        name
+        for name, section in settings.channels.items()
+        if section.get("type") == "sentry" and msgspec.convert(section.get("errors", False), bool, strict=False)
+    )
+
+
+def slack_secrets(settings: Settings) -> tuple[str, ...]:
+    """The signing secrets that buttons in Slack may be signed with: that of `inbound`, and those of the channels."""
+    sections = (section for section in settings.channels.values() if section.get("type") == "slack")
+    given = [settings.inbound.slack_signing_secret, *(str(section.get("signing_secret", "")) for section in sections)]
+    return tuple(dict.fromkeys(filter(None, given)))

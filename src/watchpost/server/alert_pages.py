@@ -1,0 +1,183 @@
+"""The pages of alerts and silences, and the forms by which people say that they are on it or ask for quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal, get_args
+from urllib.parse import urlencode
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from watchpost.alerting.labels import COMES_AND_GOES
+from watchpost.alerting.matcher import Matcher
+from watchpost.alerting.message import is_web
+from watchpost.model.flag import SEVERITIES, Severity
+from watchpost.query.alerts import AlertFilter
+from watchpost.server.alert_routes import let_in
+from watchpost.server.alerts import MATCHER_LENGTH, AcknowledgementGiven, AlertAnswer, Alerts, SilenceGiven, StateName
+from watchpost.server.answers import moment
+from watchpost.server.api import Cursor, Text
+from watchpost.server.archive import read_cursor
+from watchpost.server.json_body import read_form
+from watchpost.server.pages import rendered
+from watchpost.server.review import BY_LENGTH, NOTE_LENGTH
+
+SHOWN = 200
+"""Alerts of one state on one page."""
+
+LENGTHS = (
+    (1800, "30 minutes"),
+    (3600, "1 hour"),
+    (7200, "2 hours"),
+    (4 * 3600, "4 hours"),
+    (8 * 3600, "8 hours"),
+    (86_400, "1 day"),
+    (7 * 86_400, "7 days"),
+)
+"""Seconds that a silence may last, and how that is called."""
+
+_FILTERS = ("project", "rule", "severity", "state")
+
+
+class SilenceAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the form for a silence sends. Matchers stand in one text, with commas between them."""
+
+    matchers: str
+    by: str
+    comment: str
+    seconds: float
+    project: str = ""
+    everything: bool = False
+
+
+class _Section(msgspec.Struct, frozen=True):
+    """Alerts under a heading; `next` is the address of those that follow, None where these are all."""
+
+    state: str
+    alerts: list[AlertAnswer]
+    next: str | None
+
+
+def router(alerts: Alerts, now_ns: Callable[[], int]) -> APIRouter:
+    """The routes. Those that only read the stores are plain functions, which run in worker threads."""
+    routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+    @routes.get("/alerts")
+    def page(
+        *,
+        project: Text = "",
+        rule: Text = "",
+        severity: Severity | Literal[""] = "",
+        state: StateName | Literal["", "any"] = "",
+        cursor: Cursor = "",
+    ) -> Response:
+        asked = {"project": project, "rule": rule, "severity": severity, "state": state}
+        wanted = AlertFilter(project, rule, "" if state == "any" else state, severity, read_cursor(cursor), SHOWN)
+        return _shown(
+            "alerts.html",
+            sections=[_listed(alerts, wanted, asked)] if state else _standing(alerts, wanted, asked),
+            asked=asked,
+            filtered=any(asked.values()),
+            later=bool(cursor),
+            first_page="?" + urlencode(_held(asked)),
+            severities=SEVERITIES,
+            alert_states=(*get_args(StateName), "any"),
+            now=moment(now_ns()),
+        )
+
+    @routes.get("/alerts/{alert_id}")
+    def one(alert_id: str) -> Response:
+        return _shown("alert.html", found=alerts.one(alert_id), now=moment(now_ns()))
+
+    @routes.post("/alerts/{alert_id}/acknowledge")
+    async def acknowledge(request: Request, alert_id: str) -> Response:
+        with let_in():
+            await alerts.acknowledge(alert_id, await read_form(request, AcknowledgementGiven))
+        return RedirectResponse(f"/alerts/{alert_id}", 303)
+
+    @routes.post("/alerts/{alert_id}/silence")
+    async def silence_one(request: Request, alert_id: str) -> Response:
+        await run_in_threadpool(alerts.one, alert_id)
+        await _silence(alerts, request)
+        return RedirectResponse(f"/alerts/{alert_id}", 303)
+
+    @routes.get("/silences")
+    def silences(expired: Annotated[bool, Query()] = False) -> Response:
+        return _shown("silences.html", found=alerts.silences(expired=expired), expired=expired)
+
+    @routes.post("/silences")
+    async def silence(request: Request) -> Response:
+        await _silence(alerts, request)
+        return RedirectResponse("/silences", 303)
+
+    @routes.post("/silences/{silence_id}/end")
+    async def expire(request: Request, silence_id: str) -> Response:
+        with let_in():
+            await alerts.expire(silence_id, (await read_form(request, AcknowledgementGiven)).by)
+        return RedirectResponse("/silences", 303)
+
+    return routes
+
+
+def matchers_of(labels: dict[str, str]) -> str:
+    """Matchers that match alerts with these labels, as text that a person can change."""
+    kept = sorted((name, value) for name, value in labels.items() if name not in COMES_AND_GOES)
+    return ", ".join(str(Matcher(name, "=", value)) for name, value in kept)
+
+
+def _shown(template: str, **values: object) -> Response:
+    """A page with all that the forms on it need."""
+    return rendered(
+        template,
+        200,
+        lengths=LENGTHS,
+        by_length=BY_LENGTH,
+        comment_length=NOTE_LENGTH,
+        matcher_length=MATCHER_LENGTH,
+        matchers_of=matchers_of,
+        is_web=is_web,
+        **values,
+    )
+
+
+async def _silence(alerts: Alerts, request: Request) -> None:
+    asked = await read_form(request, SilenceAsked)
+    given = SilenceGiven(
+        [asked.matchers], asked.by, asked.comment, asked.seconds, project=asked.project, everything=asked.everything
+    )
+    with let_in():
+        await alerts.silence(given)
+
+
+def _held(asked: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in asked.items() if value}
+
+
+def _listed(alerts: Alerts, wanted: AlertFilter, asked: dict[str, str]) -> _Section:
+    """Alerts of one state, or of all, the latest change first."""
+    page = alerts.page(wanted)
+    following = "?" + urlencode({**_held(asked), "cursor": page.next}) if page.next else None
+    return _Section(wanted.state, page.alerts, following)
+
+
+def _standing(alerts: Alerts, wanted: AlertFilter, asked: dict[str, str]) -> list[_Section]:
+    """What fires and what is pending: the gravest first, and of the same severity what nobody is on first."""
+    return [_gravest(alerts, msgspec.structs.replace(wanted, state=state), asked) for state in ("firing", "pending")]
+
+
+def _gravest(alerts: Alerts, wanted: AlertFilter, asked: dict[str, str]) -> _Section:
+    found: list[AlertAnswer] = []
+    following = "?" + urlencode({**_held(asked), "state": wanted.state})
+    for severity in [wanted.severity] if wanted.severity else SEVERITIES:
+        if len(found) == wanted.limit:
+            return _Section(wanted.state, found, following)
+        limit = wanted.limit - len(found)
+        page = alerts.page(msgspec.structs.replace(wanted, severity=severity, before=None, limit=limit))
+        found += sorted(page.alerts, key=lambda each: bool(each.acknowledged_by or each.silenced_by))
+        if page.next:
+            return _Section(wanted.state, found, following)
+    return _Section(wanted.state, found, None)
