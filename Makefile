@@ -53,8 +53,9 @@ format: $(READY) ## let ruff format and repair what it can
 	@$(BIN)/python -m ruff format
 	@$(BIN)/python -m ruff check --fix
 
+# A process can have one embedded database: files stay whole and in order, so that those that open their own come before those that share one.
 test: $(READY) ## every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 
 bench: $(READY) ## the benchmarks; prints and writes bench/RESULTS.md
 	@$(BIN)/python bench/run.py
