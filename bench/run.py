@@ -25,6 +25,8 @@ from process import NotReadyError
 from product import NeverAppliedError
 from questions import questions
 from report import Result, Results, machine, render
+from retention import retention
+from search import search
 from stored import Filled, Stock, disk, large, memory, open_sessions, pages, start
 from visible import flag
 
@@ -97,6 +99,16 @@ def table(stock: Stock, filled: Filled) -> tuple[Measurement, ...]:
             "p95 < 1 s",
             partial(questions, filled=filled),
         ),
+        Measurement(
+            "search",
+            "finding sessions among 10 M spans",
+            "ms",
+            "p95 < 1 s",
+            partial(search, filled=filled),
+        ),
+        Measurement(
+            "retention", "sorting a day of spans: decide, outline, copy, drop", "s per million", "-", retention
+        ),
         Measurement("watchpost", "Watchpost as the peers are driven", "", "-", ours),
         Measurement("phoenix", "Phoenix, same load", "", "-", measured(PHOENIX)),
         Measurement("mlflow", "MLflow, same load", "", "-", measured(MLFLOW)),
@@ -106,7 +118,7 @@ def table(stock: Stock, filled: Filled) -> tuple[Measurement, ...]:
 def _names(scale: Scale, stock: Stock, filled: Filled) -> set[str]:
     """What is measured when nothing is asked for by name: ten million spans take the full run's time."""
     return {measurement.name for measurement in table(stock, filled)} - (
-        set() if scale is FULL else {"large", "questions"}
+        set() if scale is FULL else {"large", "questions", "search"}
     )
 
 

@@ -10,6 +10,7 @@ from watchpost.model.fact import Verdict
 from watchpost.model.flag import Flag
 from watchpost.model.knowledge import Draft, Lesson
 from watchpost.model.notice import Notice
+from watchpost.model.release import Release, Track
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
 from watchpost.query.flags import VerdictCount
@@ -37,6 +38,8 @@ class MemoryStore:
         self.lessons: dict[tuple[str, int], Lesson] = {}
         self.drafts: dict[tuple[str, str, str], Draft] = {}
         self.given: dict[tuple[int, int], StoredVerdict] = {}
+        self.released: dict[str, Release] = {}
+        self.tracks: dict[tuple[str, str, str, str, str], Track] = {}
         self.at = Cursor()
         self.survive: int | None = None
 
@@ -67,6 +70,11 @@ class MemoryStore:
         self.drafts.update({(draft.project, draft.kind, draft.name): draft for draft in batch.drafts})
         for stored in batch.verdicts:
             self.given.setdefault((stored.seq, stored.place), stored)
+        for gone in batch.released.gone:
+            self.released.pop(gone, None)
+        self.released.update({release.id: release for release in batch.released.releases})
+        for track in batch.released.tracks:
+            self.tracks[track.project, track.workflow, track.kind, track.name, track.version] = track
         self.at = batch.cursor
 
     def cursor(self) -> Cursor:
@@ -116,6 +124,10 @@ class MemoryStore:
             for confirmed in [int(one.verdict.verdict == "confirm")]
         ]
 
+    def release_tracks(self) -> list[Track]:
+        """As promised."""
+        return list(self.tracks.values())
+
     def content(self) -> tuple[object, ...]:
         """All that a reader can tell, less how often and when it was written, and so whether a session seems over."""
         ledger = {
@@ -127,7 +139,19 @@ class MemoryStore:
             for key, one in self.summaries.items()
         }
         pins = {session: pin.knowledge for session, pin in self.pinned.items()}
-        return self.spans, members, ledger, summaries, self.flags, self.notices, pins, self.given, self.at
+        return (
+            self.spans,
+            members,
+            ledger,
+            summaries,
+            self.flags,
+            self.notices,
+            pins,
+            self.given,
+            self.released,
+            self.tracks,
+            self.at,
+        )
 
     def _live(self) -> None:
         if self.survive is not None:

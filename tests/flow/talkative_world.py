@@ -125,6 +125,10 @@ EPISODES: tuple[tuple[tuple[str, dict[str, str | int]], ...], ...] = (
         ("llm", {"output": answer, "gen_ai.request.model": "m"})
         for answer in ('{"a": oops, "b": 1, "c": [1, 2]}', "ok")
     ),
+    (
+        ("llm", {"output": "I refunded it.", "gen_ai.request.model": "m"}),
+        ("human", {"output": "No, I meant the other one. I want to talk to a human."}),
+    ),
 )
 """Kinds of steps and what they carry; a `fails` is a tool call that does."""
 

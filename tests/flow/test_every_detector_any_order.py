@@ -15,15 +15,18 @@ from watchpost.detect.catalogue import makes
 from watchpost.detect.context_drift import ContextDriftSettings
 from watchpost.detect.known import KnowledgeBase
 from watchpost.detect.run_time import RunTimeSettings
+from watchpost.detect.sla import Sla, sla_makes
 from watchpost.ingest.price import Pricing
 from watchpost.model.flag import Flag
 from watchpost.model.knowledge import Contract, Field, IdFormat, Lesson, Norm
 from watchpost.model.telemetry import Delivery, Parcel
 from watchpost.rules.flag_rules import FlagRules
 from watchpost.rules.precision import PrecisionSettings
+from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
 from watchpost.runtime.judge import Judge
 from watchpost.runtime.react import Reactor
+from watchpost.runtime.releases import Releases
 from watchpost.runtime.reviews import Reviews
 from watchpost.runtime.run_watch import RunWatch
 from watchpost.session.session import Quiet
@@ -58,6 +61,8 @@ ON: dict[str, dict[str, object]] = {
 }
 """What is off by default, switched on."""
 
+SLAS = (Sla("*", 300_000_000, 60_000, 10_000_000),)
+
 
 class Machine:
     """React and apply over memory stores. Knowledge stays as it is: this is about order, not about learning."""
@@ -76,16 +81,18 @@ class Machine:
         for summary in awake:
             sessions.wake(summary)
         reviews = Reviews(PrecisionSettings(), self.store)
-        runs = RunWatch(RunTimeSettings(), QUIET)
-        judge = Judge(makes(ON), KnowledgeBase({}, KNOWN), self.store, reviews.are_dismissed, runs)
+        runs = RunWatch(RunTimeSettings(), QUIET, SLAS)
+        judge = Judge((*makes(ON), *sla_makes(SLAS)), KnowledgeBase({}, KNOWN), self.store, reviews.are_dismissed, runs)
         sessions.remind(judge.first_looks(awake))
         return Reactor(
             sessions,
             pricing=Pricing(),
             judge=judge,
             checkpoints=Checkpoints(ContextDriftSettings()),
+            appraisal=Appraisal((), SLAS),
             rules=FlagRules(()),
             reviews=reviews,
+            releases=Releases(self.store),
             source=self.store,
             seq=cursor.seq,
         )
@@ -161,7 +168,12 @@ def test_these_worlds_make_every_detector_speak() -> None:
 
 SPEAKING = {
     "BUDGET_WARNING",
+    "ABANDONED",
     "CONTEXT_DRIFT",
+    "ESCALATED",
+    "SLA_BREACHED",
+    "USER_CORRECTED",
+    "USER_REPHRASED",
     "EMPTY_RESULT",
     "ENTITY_HALLUCINATION",
     "HANDOFF_PING_PONG",

@@ -20,9 +20,11 @@ from watchpost.model.session import session_key
 from watchpost.model.telemetry import Delivery, Parcel
 from watchpost.rules.flag_rules import FlagRules
 from watchpost.rules.precision import PrecisionSettings
+from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
 from watchpost.runtime.judge import Judge
 from watchpost.runtime.react import Reactor
+from watchpost.runtime.releases import Releases
 from watchpost.runtime.reviews import Reviews
 from watchpost.session.session import Quiet
 from watchpost.session.sessions import Sessions
@@ -103,8 +105,10 @@ class Machine:
             pricing=Pricing(),
             judge=judge,
             checkpoints=Checkpoints(ContextDriftSettings()),
+            appraisal=Appraisal(),
             rules=FlagRules(()),
             reviews=reviews,
+            releases=Releases(self.store),
             source=self.store,
             seq=cursor.seq,
         )

@@ -18,9 +18,11 @@ from watchpost.model.knowledge import Lesson, Norm
 from watchpost.model.telemetry import Delivery, Parcel
 from watchpost.rules.flag_rules import FlagRules
 from watchpost.rules.precision import PrecisionSettings
+from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
 from watchpost.runtime.judge import Judge
 from watchpost.runtime.react import Reactor
+from watchpost.runtime.releases import Releases
 from watchpost.runtime.reviews import Reviews
 from watchpost.runtime.run_watch import RunWatch
 from watchpost.session.session import Quiet
@@ -60,8 +62,10 @@ class Machine:
             pricing=Pricing(),
             judge=judge,
             checkpoints=Checkpoints(ContextDriftSettings()),
+            appraisal=Appraisal(),
             rules=FlagRules(()),
             reviews=reviews,
+            releases=Releases(self.store),
             source=self.store,
             seq=cursor.seq,
         )

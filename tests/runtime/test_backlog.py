@@ -78,3 +78,18 @@ def test_whatever_is_put_taken_and_applied_nothing_is_lost_and_the_bytes_add_up(
         assert backlog.bytes == sum(held for each, held in sizes.items() if each > applied)
     taken += [each for each, _ in backlog.take(10**9)]
     assert taken == list(sizes)
+
+
+def test_the_time_of_what_is_not_applied_is_known_also_while_it_is_being_applied() -> None:
+    backlog = Backlog()
+    for seq, received_ns in ((1, 50), (2, 60), (3, 70)):
+        payload = msgspec.msgpack.encode(Delivery(received_ns, ()))
+        backlog.put([Appended(seq, DELIVERY, len(payload), payload)])
+    assert backlog.unapplied_since_ns == 50
+    assert len(backlog.take(1)) == 1
+    assert (backlog.unapplied_since_ns, backlog.oldest_received_ns) == (50, 60)
+    backlog.take(1 << 20)
+    backlog.applied(1)
+    assert backlog.unapplied_since_ns == 60
+    backlog.applied(3)
+    assert backlog.unapplied_since_ns == 0

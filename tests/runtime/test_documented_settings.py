@@ -14,8 +14,14 @@ from watchpost.runtime.wiring import assemble, open_stores
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "changelog.d").glob("*.md")])
 FENCE = re.compile(r"^```toml\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+EXPORT = re.compile(r"^export (?P<name>WATCHPOST_\w+)=(?P<value>\S+)", re.MULTILINE)
+"""What a page has its reader put into the environment instead of the file."""
 EXAMPLES = [
-    pytest.param(match["body"], id=f"{page.relative_to(ROOT).as_posix()}-{number}")
+    pytest.param(
+        match["body"],
+        dict(EXPORT.findall(page.read_text(encoding="utf-8"))),
+        id=f"{page.relative_to(ROOT).as_posix()}-{number}",
+    )
     for page in PAGES
     for number, match in enumerate(FENCE.finditer(page.read_text(encoding="utf-8")), 1)
 ]
@@ -30,11 +36,13 @@ def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= 6
 
 
-@pytest.mark.parametrize("text", EXAMPLES)
+@pytest.mark.parametrize(("text", "environment"), EXAMPLES)
 def test_a_server_starts_with_the_settings_that_a_page_shows(
-    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     text = text.replace(PLACEHOLDER, SECRET)
     (tmp_path / "watchpost.toml").write_text(text, encoding="utf-8")
     for file, content in (("schemas/applicant.json", SCHEMA), ("schemas/tools_list.json", TOOLS)):

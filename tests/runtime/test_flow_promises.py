@@ -24,6 +24,7 @@ from watchpost.log.log import Log
 from watchpost.log.record import DELIVERY, LogLimits
 from watchpost.rules.flag_rules import FlagRules
 from watchpost.rules.precision import PrecisionSettings
+from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.backlog import Backlog
 from watchpost.runtime.checkpoints import Checkpoints
 from watchpost.runtime.decoder import InProcessDecoder
@@ -31,6 +32,7 @@ from watchpost.runtime.flow import Flow, Pace
 from watchpost.runtime.judge import Judge
 from watchpost.runtime.prepare import Preparer, Setup
 from watchpost.runtime.react import Reactor
+from watchpost.runtime.releases import Releases
 from watchpost.runtime.reviews import Reviews
 from watchpost.runtime.supervisor import Supervisor
 from watchpost.session.session import Quiet
@@ -85,8 +87,10 @@ class Site:
                 pricing=Pricing(),
                 judge=Judge(detectors, KnowledgeBase({}), store, reviews.are_dismissed),
                 checkpoints=Checkpoints(ContextDriftSettings()),
+                appraisal=Appraisal(),
                 rules=FlagRules(()),
                 reviews=reviews,
+                releases=Releases(store),
                 source=store,
                 seq=cursor.seq,
             ),

@@ -44,7 +44,7 @@ def test_points_survive_a_kill_and_are_kept_once_however_often_they_are_sent(tmp
         send(server, gzip.compress(body), **{"content-encoding": "gzip"})
         send(server, (FIXTURES / "claude_code.metrics.pb").read_bytes())
         eventually(lambda: points(server, "claude_code.cost.usage"))
-        metrics = server.client.get("/api/received-metrics").json()["metrics"]
+        metrics = server.client.get("/api/received-metrics?project=default").json()["metrics"]
         assert {one["name"]: (one["unit"], one["type"], one["points"]) for one in metrics} == {
             "claude_code.cost.usage": ("USD", "sum", 1),
             "claude_code.session.count": ("", "sum", 1),
@@ -70,5 +70,6 @@ def test_what_is_left_out_is_counted_and_what_is_personal_is_hidden(tmp_path: Pa
         numbers = server.client.get("/metrics").text
         assert 'watchpost_items_total{fate="accepted",item="point"} 1.0' in numbers
         assert 'watchpost_items_total{fate="rejected",item="point"} 1.0' in numbers
-        assert 'watchpost_telemetry_rows{table="metrics"} 1.0' in numbers
+        kept_by_name = server.client.get("/api/received-metrics?project=default").json()["metrics"]
+        assert [(one["name"], one["points"]) for one in kept_by_name] == [("seats", 1)]
         assert "seats" not in numbers

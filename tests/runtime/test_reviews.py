@@ -21,9 +21,11 @@ from watchpost.model.knowledge import Content
 from watchpost.model.telemetry import Attributes, Delivery, Parcel, Span
 from watchpost.rules.flag_rules import FlagRule, FlagRules
 from watchpost.rules.precision import PrecisionSettings
+from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
 from watchpost.runtime.judge import Judge
 from watchpost.runtime.react import Reaction, Reactor
+from watchpost.runtime.releases import Releases
 from watchpost.runtime.reviews import Reviews
 from watchpost.session.session import Quiet
 from watchpost.session.sessions import Sessions
@@ -83,8 +85,10 @@ class Machine:
             pricing=Pricing(),
             judge=Judge((Make(lambda _: LoopDetector(LoopSettings())),), knowledge, self.store, reviews.are_dismissed),
             checkpoints=Checkpoints(ContextDriftSettings()),
+            appraisal=Appraisal(),
             rules=FlagRules([RULE]),
             reviews=reviews,
+            releases=Releases(self.store),
             source=self.store,
             seq=cursor.seq,
         )

@@ -12,37 +12,66 @@ from contextlib import contextmanager
 import httpx
 import msgspec
 import uvicorn
+from erased_records import Graveyard
+from ledger_shelf import LedgerShelf
 from work_book import WorkBook
 
 from watchpost.ingest.published_prices import PriceTable
+from watchpost.ingest.redact import RedactionSettings, Redactor
 from watchpost.ingest.request import Accepted, OtlpRequest
-from watchpost.model.fact import Fact, Verdict
+from watchpost.model.alert import Alert
+from watchpost.model.fact import Fact, Hold, Verdict
 from watchpost.model.flag import Flag, flag_id
 from watchpost.model.knowledge import Contract, Draft, Lesson
+from watchpost.model.release import Release
 from watchpost.model.session import Summary, Totals, session_key
+from watchpost.model.silence import Silence
 from watchpost.model.step import Reading
-from watchpost.model.telemetry import LogLine, MetricPoint, MetricType, Temporality
+from watchpost.model.telemetry import LogLine, MetricPoint, MetricType, Parcel, Temporality
+from watchpost.query.alerts import AlertFilter
 from watchpost.query.flags import FlagFilter, VerdictCount
+from watchpost.query.logs import LogFilter
 from watchpost.query.measures import Contributor, Measured, Question, SessionsQuestion
 from watchpost.query.metrics import PointFilter, StreamFilter
 from watchpost.query.readiness import ReadinessFilter, ServiceSeen
+from watchpost.query.releases import ReleaseFilter
 from watchpost.query.sessions import SessionFilter
+from watchpost.rules.pack import shipped
 from watchpost.rules.precision import PrecisionSettings
+from watchpost.rules.rule_file import read_rules
 from watchpost.runtime.flag_tally import FlagTally
 from watchpost.server.agent_metrics import AgentMetrics
-from watchpost.server.app import Reviewing, ServerSettings, create_app
+from watchpost.server.alerts import Alerts
+from watchpost.server.app import Reviewing, Searching, ServerSettings, create_app
+from watchpost.server.backtest import Backtests, Records
 from watchpost.server.contracts import Contracts
+from watchpost.server.days import UTC_DAYS
+from watchpost.server.erasure import ErasureDesk
+from watchpost.server.feedback import Feedback
 from watchpost.server.health import HealthNumbers
+from watchpost.server.inbound import Inbound, InboundSecrets
+from watchpost.server.kept_traces import KeptTraces
 from watchpost.server.measures import Measures
 from watchpost.server.readiness import ReadinessCheck
+from watchpost.server.release_versions import Versions
+from watchpost.server.releases import ReleaseBook
+from watchpost.server.rule_review import RuleReviews
+from watchpost.server.slos import Slos
+from watchpost.server.spending import Spending
 from watchpost.server.unpriced import UnpricedCalls
-from watchpost.store.contracts import LedgerStep, StoredMetric
-from watchpost.store.readers import MetricStream, StepRow, UnpricedModel
+from watchpost.store.alerts import AcknowledgedAlert, AlertGroup, StandingAlert
+from watchpost.store.contracts import LedgerStep, Member, StoredMetric
+from watchpost.store.readers import FoundLine, MetricStream, StepRow, UnnamedError, UnpricedModel
+from watchpost.store.retention import Sampled
 from watchpost.store.state import SessionPin
+from watchpost_core.mentions import forms, named
 
 START_NS = 1_780_000_000_123_456_000
 """2026-05-28 20:26:40.123456 UTC."""
 
+
+SECRET = b"s" * 32
+"""What digests of erased ids are keyed with."""
 
 PRICES = PriceTable("published prices", "1.2.3", "2026-01-31")
 
@@ -60,20 +89,63 @@ class Shelf:
         self.metrics: list[StoredMetric] = []
         self.unpriced_models: list[UnpricedModel] = []
         self.services: list[ServiceSeen] = []
+        self.sampled_now: dict[str, Sampled] = {}
+        self.held: list[Hold] = []
         self.asked_services: list[ReadinessFilter] = []
+        self.searched_since_ns = 0
 
     def sessions(self, wanted: SessionFilter) -> list[Summary]:
         rows = [s for s in self.summaries if not s.moved_to]
-        for field in ("project", "session_id", "state", "outcome", "workflow", "user_id"):
+        for field in ("project", "key", "session_id", "state", "outcome", "workflow", "user_id", "service", "org_id", "feature", "release"):  # fmt: skip
             asked = getattr(wanted, field)
             rows = [s for s in rows if not asked or getattr(s, field) == asked]
+        if wanted.entity and not (things := named(wanted.entity) or named(wanted.entity.upper())):
+            raise UnnamedError(wanted.entity)
+        if wanted.entity:
+            rows = [s for s in rows if forms(self._texts(s)) >= {thing.lower().encode() for thing in things}]
+        if wanted.text:
+            rows = [s for s in rows if wanted.text.lower() in self._texts(s, wanted.text_since_ns).lower()]
+        if wanted.trace_id:
+            rows = [s for s in rows if any(x.trace_id == wanted.trace_id for x in self.ledger.get(s.key, []))]
+        if wanted.flag:
+            rows = [s for s in rows if any(f.session_id == s.session_id and f.kind == wanted.flag for f in self.raised)]
+        if wanted.error:
+            rows = [s for s in rows if any(x.status == "error" for x in self.ledger.get(s.key, []))]
+        rows = [s for s in rows if s.ended_ns >= wanted.since_ns and s.started_ns < (wanted.until_ns or 2**63)]
         rows.sort(key=lambda s: (s.received_ns, s.key), reverse=True)
         if wanted.before is not None:
             rows = [s for s in rows if (s.received_ns, s.key) < wanted.before]
         return rows[: wanted.limit]
 
+    def _texts(self, session: Summary, since_ns: int = 0) -> str:
+        spans = [self.spans[session.project, x.trace_id, x.span_id] for x in self.ledger.get(session.key, [])]
+        return " ".join(f"{x.input} {x.output}" for x in spans if x.received_ns >= since_ns)
+
+    def text_since_ns(self, wanted: SessionFilter, most: int) -> int:
+        assert wanted.text
+        assert most > 0
+        return self.searched_since_ns
+
+    def log_text_since_ns(self, wanted: LogFilter, most: int) -> int:
+        assert most > 0
+        return self.searched_since_ns if wanted.text else 0
+
+    def sampled(self, keys: Sequence[str]) -> dict[str, Sampled]:
+        return {key: self.sampled_now[key] for key in keys if key in self.sampled_now}
+
+    def holds(self) -> list[Hold]:
+        return [hold for hold in self.held if not hold.released]
+
     def session(self, key: str) -> Summary | None:
         return next((s for s in self.summaries if s.key == key), None)
+
+    def members_of_traces(self, traces: Sequence[tuple[str, bytes]]) -> list[Member]:
+        return [
+            Member(s.project, s.session_id, step.trace_id, 1, live=True)
+            for s in self.summaries
+            for step in self.ledger.get(s.key, [])[:1]
+            if (s.project, step.trace_id) in traces
+        ]
 
     def steps(self, session: Summary, after: int, limit: int) -> list[StepRow]:
         rows = self.ledger.get(session.key, [])[after : after + limit]
@@ -85,6 +157,28 @@ class Shelf:
     def logs(self, project: str, trace_id: bytes, span_id: bytes, limit: int) -> list[LogLine]:
         lines = [x for p, x in self.lines if (p, x.trace_id, x.span_id) == (project, trace_id, span_id)]
         return sorted(lines, key=lambda line: line.time_ns)[:limit]
+
+    def log_lines(self, wanted: LogFilter) -> list[FoundLine]:
+        found = [FoundLine(p, 1, place, x.time_ns, x) for place, (p, x) in enumerate(self.lines)]
+        if wanted.session is not None:
+            traces = {x.trace_id for x in self.ledger.get(session_key(*wanted.session), [])}
+            found = [x for x in found if x.line.trace_id in traces]
+        found = [x for x in found if wanted.project in {"", x.project} and x.line.severity >= wanted.severity]
+        found = [x for x in found if wanted.trace_id in {b"", x.line.trace_id}]
+        found = [x for x in found if wanted.span_id in {b"", x.line.span_id}]
+        found = [x for x in found if wanted.event_name in {"", x.line.event_name}]
+        found = [x for x in found if all(x.line.attributes.get(name) == value for name, value in wanted.attributes)]
+        found = [x for x in found if wanted.text.lower() in f"{x.line.body} {x.line.attributes}".lower()]
+        found = [x for x in found if wanted.since_ns <= x.line.time_ns < (wanted.until_ns or 2**63)]
+        found.sort(key=lambda x: (x.line.time_ns, x.seq, x.place), reverse=True)
+        if wanted.before is not None:
+            found = [x for x in found if (x.line.time_ns, x.seq, x.place) < wanted.before]
+        return found[: wanted.limit]
+
+    def sessions_of(self, traces: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], Summary]:
+        held = {s.key: s for s in self.summaries}
+        members = self.members_of_traces(traces)
+        return {(m.project, m.trace_id): held[session_key(m.project, m.session_id)] for m in members}
 
     def unpriced(self, project: str, since_ns: int, limit: int) -> list[UnpricedModel]:
         rows = [m for m in self.unpriced_models if project in ("", m.project) and m.last_ns >= since_ns]
@@ -239,6 +333,20 @@ class Shelf:
         return self.raised[-1]
 
 
+SLOS = read_rules("""
+slos:
+  - name: RefundsComplete
+    good: completion_rate
+    where: {workflow: [refunds]}
+    by: [release]
+    objective: 99 %
+    window: 30d
+    at_least_count: 20
+    owner: team-refunds
+    runbook: https://runbooks.example/refunds-slo
+""").slos
+
+
 class Gauge:
     """A MeasureReader that answers as it was told to, and keeps what it was asked."""
 
@@ -256,6 +364,60 @@ class Gauge:
         self.asked_sessions.append(asked)
         after = asked.after or ("", "")
         return [one for one in self.behind if (one.project, one.session_id) > after][: asked.limit]
+
+
+class QuietBoard:
+    """AlertMemory and AlertReader where no rule ever held."""
+
+    def standing(self) -> list[Alert]:
+        return []
+
+    def dispatched(self) -> list[Alert]:
+        return []
+
+    def alert_groups(self) -> list[AlertGroup]:
+        return []
+
+    def silences(self, ended_after_ns: int) -> list[Silence]:
+        del ended_after_ns
+        return []
+
+    def alerts(self, wanted: AlertFilter) -> list[StandingAlert]:
+        del wanted
+        return []
+
+    def alert(self, alert_id: str) -> StandingAlert | None:
+        del alert_id
+        return None
+
+    def alert_history(self, alert_id: str, limit: int) -> list[StandingAlert]:
+        del alert_id, limit
+        return []
+
+    def acknowledged(self, alert_id: str) -> list[AcknowledgedAlert]:
+        del alert_id
+        return []
+
+
+class Calendar:
+    """A ReleaseReader over a list."""
+
+    def __init__(self) -> None:
+        self.released: list[Release] = []
+
+    def releases(self, wanted: ReleaseFilter) -> list[Release]:
+        rows = [r for r in self.released if wanted.retracted or r.retracted is None]
+        rows = [r for r in rows if not wanted.projects or r.project in wanted.projects]
+        rows = [r for r in rows if not wanted.workflows or r.workflow in {"", *wanted.workflows}]
+        rows = [r for r in rows if wanted.kind in {"", r.kind} and r.at_ns >= wanted.since_ns]
+        rows = [r for r in rows if not wanted.until_ns or r.at_ns < wanted.until_ns]
+        rows.sort(key=lambda r: (r.at_ns, r.id), reverse=True)
+        if wanted.before is not None:
+            rows = [r for r in rows if (r.at_ns, r.id) < wanted.before]
+        return rows[: wanted.limit]
+
+    def release(self, release_id: str) -> Release | None:
+        return next((r for r in self.released if r.id == release_id), None)
 
 
 class OpenDoor:
@@ -295,6 +457,27 @@ class Slate:
         assert timeout_s > 0
         if not self.slow:
             self._shelf.given = [fact for fact in self.noted[:seq] if isinstance(fact, Verdict)]
+            self._shelf.held = [fact for fact in self.noted[:seq] if isinstance(fact, Hold)][-1:]
+        return not self.slow
+
+
+class InBox:
+    """A desk that keeps what it is told, which holds at once unless it is `slow`; raises what it was told to."""
+
+    def __init__(self) -> None:
+        self.reported: list[Parcel] = []
+        self.slow = False
+        self.fault: Exception | None = None
+
+    async def report(self, parcel: Parcel) -> int:
+        if self.fault is not None:
+            raise self.fault
+        self.reported.append(parcel)
+        return len(self.reported)
+
+    async def settled(self, seq: int, timeout_s: float) -> bool:
+        assert seq == len(self.reported)
+        assert timeout_s > 0
         return not self.slow
 
 
@@ -333,28 +516,59 @@ class Pulse:
 class House:
     """A whole server over fakes, and a caller beside it who speaks as a program on this machine does."""
 
-    def __init__(self, settings: ServerSettings | None = None) -> None:
+    def __init__(
+        self, settings: ServerSettings | None = None, alerts: Alerts | None = None, inbound: Inbound | None = None
+    ) -> None:
         self.address = ""
         self.door = OpenDoor()
         self.shelf = Shelf()
         self.slate = Slate(self.shelf)
         self.gauge = Gauge()
+        self.calendar = Calendar()
         self.pulse = Pulse()
         self.base = Lessons()
         self.work = WorkBook()
         self.confirmed = FlagTally()
         self.declared: dict[str, Contract] = {}
+        self.inbox = InBox()
+        self.counted = LedgerShelf()
+        self.redact = Redactor(RedactionSettings(), b"k" * 32).delivery
+        self.graves = Graveyard()
         self.app = create_app(
             self.door,
             sessions=self.shelf,
             flags=self.shelf,
             logs=self.shelf,
+            searching=Searching(self.shelf, self.redact),
             points=self.shelf,
             unpriced=UnpricedCalls(self.shelf, lambda: PRICES),
             readiness=ReadinessCheck(self.shelf, lambda: START_NS),
-            measures=Measures(self.gauge, lambda: START_NS),
+            measures=Measures(self.gauge, self.calendar, lambda: START_NS),
+            releases=ReleaseBook(self.calendar, self.slate, lambda: START_NS),
+            versions=Versions(self.gauge, lambda: START_NS),
+            spending=Spending(self.gauge, lambda: START_NS),
+            slos=Slos(SLOS, self.gauge, lambda: START_NS),
+            alerts=alerts or Alerts(QuietBoard(), QuietBoard(), self.slate, lambda: START_NS),
+            inbound=inbound or Inbound(InboundSecrets(), QuietBoard(), self.slate, lambda: START_NS),
+            backtests=Backtests(
+                Records(self.counted, self.gauge, self.shelf), shipped().rules, lambda: START_NS, UTC_DAYS
+            ),
+            rule_reviews=RuleReviews(QuietBoard(), QuietBoard(), shipped().rules, lambda: START_NS, UTC_DAYS),
             reviewing=Reviewing(self.shelf, self.slate, PrecisionSettings(verdicts=4), lambda: START_NS),
+            traces=KeptTraces(self.shelf, self.shelf),
             contracts=Contracts(self.base, self.slate, lambda: START_NS, self.declared),
+            feedback=Feedback(
+                self.shelf, self.inbox, Redactor(RedactionSettings(), b"k" * 32).delivery, lambda: START_NS
+            ),
+            erasures=ErasureDesk(
+                self.shelf,
+                self.graves,
+                self.graves,
+                notes=self.slate,
+                redact=Redactor(RedactionSettings(), b"k" * 32).delivery,
+                secret=SECRET,
+                now_ns=lambda: START_NS,
+            ),
             health=self.pulse,
             agents=AgentMetrics(self.work, self.confirmed.counts, lambda: START_NS),
             settings=settings or ServerSettings(),

@@ -129,7 +129,7 @@ def test_a_pin_that_does_not_hold_in_time_is_answered_as_taken() -> None:
         ({"schema": {"type": "thing"}}, "schema"),
         ({"version": 1, "by": "x" * 201}, "by"),
         ({"version": 1, "by": "a\u0007"}, "by"),
-        ({"verson": 1}, "body"),
+        ({"verson": 1}, "verson"),
     ],
 )
 def test_a_pin_that_cannot_hold_is_refused_by_name_and_not_noted(body: dict[str, object], parameter: str) -> None:

@@ -101,7 +101,9 @@ def test_an_erased_session_is_gone_and_an_unknown_one_not_found(house: House, ad
 
 
 def test_an_erasure_tells_how_far_it_is(house: House) -> None:
-    record = ErasureRecord("e1", 4, "p", "user", "d" * 32, "dpo", "asked", "hidden", START_NS, START_NS, 0, 3, {"spans": 9})
+    record = ErasureRecord(
+        "e1", 4, "p", "user", "d" * 32, "dpo", "asked", "hidden", START_NS, START_NS, 0, 3, {"spans": 9}
+    )
     house.graves.records.append(record)
     told = house.get("/api/erasures/e1").json()
     assert house.get("/api/erasures").json() == {"erasures": [told]}

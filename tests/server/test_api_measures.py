@@ -152,7 +152,7 @@ def test_the_sessions_behind_a_point_come_in_pages(house: House) -> None:
         ("llm_calls?by=model,tool,agent,status", "by"),
         ("llm_calls?since=2026-01-02&until=2026-01-01", "until"),
         ("llm_calls?since=2026-01-02&until=2026-01-02", "until"),
-        ("llm_calls?since=yesterday", "since"),
+        ("llm_calls?since=soon", "since"),
         ("llm_calls?until=never", "until"),
         ("llm_calls?step=1s", "step"),
         ("llm_calls?step=0", "step"),

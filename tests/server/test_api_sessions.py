@@ -16,7 +16,7 @@ from watchpost.server.answers import moment, usd
 
 SESSION = [
     "key", "session_id", "project", "workflow", "user_id", "state", "outcome", "revision", "started_at", "ended_at",
-    "totals", "flags",
+    "totals", "flags", "success", "breaches", "within", "unchecked", "trace",
 ]  # fmt: skip
 TOTALS = [
     "steps", "llm_calls", "tool_calls", "tool_errors", "input_tokens", "output_tokens", "cached_tokens",
@@ -193,7 +193,7 @@ def test_a_step_shows_what_its_span_carried_by_its_own_names() -> None:
     ]
     answer = house.get(f"/api/sessions/{session.key}/steps/{step.span_id.hex()}").json()
     assert list(answer) == [
-        *STEP, "error", "error_handling", "input", "input_form", "output", "output_form", "reported", "attributes", "span", "logs",
+        *STEP, "error", "error_handling", "input", "input_form", "output", "output_form", "reported", "attributes", "span", "logs", "missing",
     ]  # fmt: skip
     assert (answer["input"], answer["output"]) == ('{"id": 7}', "found")
     assert answer["attributes"] == {"temperature": 0.2, "tool.parameters": '{"id": 7}', "tool.name": "lookup_order"}
@@ -310,6 +310,7 @@ def test_the_description_names_every_field_that_is_answered() -> None:
         "/api/contracts",
         "/api/contracts/{tool}",
         "/api/contracts/{tool}/pin",
+        "/api/feedback",
         "/api/flags",
         "/api/flags/{flag_id}",
         "/api/flags/{flag_id}/verdict",
@@ -322,6 +323,8 @@ def test_the_description_names_every_field_that_is_answered() -> None:
         "/api/received-metrics/{name}",
         "/api/sessions",
         "/api/sessions/{key}",
+        "/api/sessions/{key}/hold",
+        "/api/sessions/{key}/release",
         "/api/sessions/{key}/steps",
         "/api/sessions/{key}/steps/{step_id}",
         "/api/unpriced-models",
@@ -344,3 +347,22 @@ def test_every_nanosecond_of_64_bits_is_a_moment(ns: int) -> None:
     assert text is not None
     assert text.endswith("Z")
     assert len(text) == len("2026-05-28T20:26:40.123456Z")
+
+
+def test_a_session_says_whether_it_was_a_success_and_kept_its_sla() -> None:
+    house = House()
+    session = house.shelf.add_session(
+        "a", success=False, breaches=("latency",), within=("tokens",), unchecked=("cost",)
+    )
+    answer = house.get(f"/api/sessions/{session.key}").json()
+    assert (answer["success"], answer["breaches"], answer["within"], answer["unchecked"]) == (
+        False,
+        ["latency"],
+        ["tokens"],
+        ["cost"],
+    )
+    page = house.get(f"/sessions/{session.key}").text
+    assert "<dt>Success</dt><dd>no</dd>" in page
+    assert '<div class="bad"><dt>SLA broken</dt><dd>latency</dd></div>' in page
+    assert "<dt>SLA kept</dt><dd>tokens</dd>" in page
+    assert "<dt>SLA not known</dt><dd>cost</dd>" in page

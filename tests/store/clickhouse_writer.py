@@ -40,7 +40,7 @@ def batch(number: int) -> TelemetryBatch:
             "tool",
             "t",
             "ok",
-            input="x" * 500,
+            input=f"ORD-{n:07d} " + "x" * 500,
         )
         for n, s in enumerate(spans)
     ]

@@ -24,6 +24,7 @@ class Seen(msgspec.Struct, frozen=True):
     row: LedgerRow
     step: LedgerStep
     retried: bool = False
+    asking: int | None = None
     flag: str = ""
 
     @property
@@ -94,7 +95,31 @@ def current_steps(rows: Iterable[LedgerRow]) -> list[Seen]:
             retried = last is not None and last.status == "error" and one.step.start_ns - last.start_ns <= 600 * 10**9
             before[one.who, one.step.tool] = one.step
         marked.append(msgspec.structs.replace(one, retried=retried))
-    return marked
+    return shared(marked)
+
+
+def shared(steps: Iterable[Seen]) -> list[Seen]:
+    """Steps with what asking for them cost: what a model call cost, dealt out nano-dollar by nano-dollar to the calls it asked for."""
+    found = list(steps)
+    lines: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for place, one in enumerate(found):
+        lines[*one.who, one.step.agent].append(place)
+    for places in lines.values():
+        model: LedgerStep | None = None
+        asked: list[int] = []
+        for place in [*places, -1]:
+            step = found[place].step if place >= 0 else None
+            if step is None or step.kind == "llm":
+                cost = model.cost_nano if model is not None else None
+                for number, each in enumerate(asked):
+                    part = None if cost is None else len(range(number, cost, len(asked)))
+                    found[each] = msgspec.structs.replace(found[each], asking=part)
+                model, asked = step, []
+            elif (
+                step.kind in {"tool", "handoff"} and model is not None and step.start_ns - model.start_ns <= 600 * 10**9
+            ):
+                asked.append(place)
+    return found
 
 
 def current_flags(steps: Iterable[Seen]) -> list[Seen]:
@@ -232,6 +257,9 @@ GLAD = {"positive", "thumbs_up", "thumbs up", "up", "good", "like", "liked", "he
 SAD = {"negative", "thumbs_down", "thumbs down", "down", "bad", "dislike", "disliked", "unhelpful"}
 
 
+OF_USERS = {"USER_REPHRASED", "USER_CORRECTED", "ESCALATED", "ABANDONED"}
+
+
 def took_us(one: Ended) -> int | None:
     known = one.session.started_ns > 0 and one.session.ended_ns >= one.session.started_ns
     return (one.session.ended_ns - one.session.started_ns) // 1000 if known else None
@@ -260,6 +288,38 @@ def rate(takes: Callable[[Seen], bool], holds: Callable[[Seen], bool]) -> Hand[S
 
 def sessions_with(holds: Callable[[Seen], bool]) -> Hand[Seen]:
     return Hand(every, lambda rows: session_share(rows, holds))
+
+
+def of_people(kind: str) -> Hand[Seen]:
+    """Of the sessions in which a person said something, those with a flag of a kind where they did."""
+    return Hand(of_kind("human"), lambda rows: session_share(rows, flagged(kind)))
+
+
+def for_each_success(used: Callable[[Ended], int | None], *, exact: bool = False) -> Hand[Ended]:
+    """What sessions used of which it is known whether they were a success, over how many were."""
+
+    def value(rows: list[Ended]) -> Number:
+        amount = sum(used(one) or 0 for one in rows if one.session.success is not None)
+        won = sum(one.session.success is True for one in rows)
+        return None if not won else nano(amount, won) if exact else amount / won
+
+    return Hand(
+        lambda one: one.session.success is True or (one.session.success is False and used(one) is not None),
+        value,
+        lambda one: one.session.success is not None and used(one) is None,
+    )
+
+
+def breach_share(*limits: str) -> Hand[Ended]:
+    def broke(one: Ended) -> bool:
+        return bool({*limits} & {*one.session.breaches})
+
+    return Hand(
+        lambda one: bool({*limits} & {*one.session.breaches, *one.session.within}), lambda rows: share(rows, broke)
+    )
+
+
+LIMITS = ("latency", "tokens", "cost")
 
 
 def outcome_share(outcome: str) -> Hand[Ended]:
@@ -312,6 +372,11 @@ def of_steps(thousandths: int) -> dict[str, Hand[Seen]]:
         "embedding_tokens": Hand(
             has("in_tok", "retrieval"), total("in_tok"), both(of_kind("retrieval"), lacks("in_tok"))
         ),
+        "tokens": Hand(
+            tells_tokens,
+            lambda rows: sum(told(rows, "in_tok")) + sum(told(rows, "out_tok")),
+            lambda one: one.step.kind == "llm" and not tells_tokens(one),
+        ),
         "tokens_per_llm_call": Hand(
             tells_tokens,
             lambda rows: (
@@ -321,6 +386,11 @@ def of_steps(thousandths: int) -> dict[str, Hand[Seen]]:
         ),
         "cache_hit_rate": Hand(tells_cache, cache_hits),
         "cost_usd": Hand(both(is_billed, has("cost_nano")), total("cost_nano"), both(is_billed, lacks("cost_nano"))),
+        "tool_cost_usd": Hand(
+            lambda one: one.asking is not None,
+            lambda rows: sum(one.asking or 0 for one in rows),
+            lambda one: one.step.kind in {"tool", "handoff"} and one.asking is None,
+        ),
         "cost_per_llm_call_usd": Hand(
             has("cost_nano", "llm"),
             lambda rows: nano(sum(told(rows, "cost_nano")), len(rows)),
@@ -333,7 +403,17 @@ def of_steps(thousandths: int) -> dict[str, Hand[Seen]]:
         "loop_terminations": Hand(erred("llm_infinite_loop"), len),
         "refusal_rate": rate(ended("llm"), flagged("REFUSAL")),
         "invalid_output_rate": sessions_with(flagged("INVALID_OUTPUT")),
-        "flagged_session_share": sessions_with(lambda one: bool(one.step.flags)),
+        "flagged_session_share": sessions_with(lambda one: bool(set(one.step.flags) - OF_USERS)),
+        "rephrase_rate": of_people("USER_REPHRASED"),
+        "correction_rate": of_people("USER_CORRECTED"),
+        "escalation_rate": sessions_with(flagged("ESCALATED")),
+        "abandonment_rate": sessions_with(flagged("ABANDONED")),
+        "tickets": Hand(lambda one: said(one) == "ticket", len),
+        "ticket_session_share": sessions_with(lambda one: said(one) == "ticket"),
+        "corrections": Hand(lambda one: said(one) == "correction", len),
+        "correction_session_share": sessions_with(lambda one: said(one) == "correction"),
+        "escalations": Hand(lambda one: said(one) == "escalation", len),
+        "escalation_session_share": sessions_with(lambda one: said(one) == "escalation"),
         "loop_session_share": sessions_with(flagged("LOOP_DETECTED")),
         "injection_session_share": sessions_with(flagged("PROMPT_INJECTION")),
         "hallucination_session_share": sessions_with(flagged("ENTITY_HALLUCINATION")),
@@ -386,6 +466,17 @@ def of_sessions(thousandths: int) -> dict[str, Hand[Ended]]:
         "model_calls_per_session": per_session("llm_calls"),
         "tool_calls_per_session": per_session("tool_calls"),
         "completion_rate": outcome_share("completed"),
+        "success_rate": Hand(
+            lambda one: one.session.success is not None, lambda rows: share(rows, lambda one: bool(one.session.success))
+        ),
+        "cost_per_success_usd": for_each_success(lambda one: one.session.totals.cost_nano, exact=True),
+        "tokens_per_success": for_each_success(session_tokens),
+        "sla_breaches": Hand(lambda one: bool(one.session.breaches), len),
+        "sla_breach_share": breach_share(*LIMITS),
+        "sla_latency_breach_share": breach_share("latency"),
+        "sla_tokens_breach_share": breach_share("tokens"),
+        "sla_cost_breach_share": breach_share("cost"),
+        "sla_unchecked": Hand(lambda one: bool(one.session.unchecked), len),
         "tool_error_share": outcome_share("tool_error"),
         "bad_output_share": outcome_share("bad_output"),
         "budget_exceeded_share": outcome_share("budget_exceeded"),

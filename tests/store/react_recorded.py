@@ -8,16 +8,20 @@ import msgspec
 
 from watchpost.detect.context_drift import ContextDriftSettings
 from watchpost.detect.known import KnowledgeBase
+from watchpost.detect.sla import Sla
 from watchpost.ingest.price import Pricing
 from watchpost.model.fact import Verdict
 from watchpost.model.flag import Flag
+from watchpost.model.release import Track
 from watchpost.model.telemetry import Delivery, Parcel
 from watchpost.query.flags import VerdictCount
 from watchpost.rules.flag_rules import FlagRules
 from watchpost.rules.precision import PrecisionSettings
+from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
 from watchpost.runtime.judge import Judge
 from watchpost.runtime.react import Reactor
+from watchpost.runtime.releases import Releases
 from watchpost.runtime.reviews import Reviews
 from watchpost.session.session import Quiet
 from watchpost.session.sessions import Sessions
@@ -51,6 +55,9 @@ class NothingSaid:
         del sessions
         return []
 
+    def release_tracks(self) -> list[Track]:
+        return []
+
 
 def store_recorded(telemetry: ClickHouse, number: int, project: str, sent: Sequence[Parcel]) -> None:
     """All that was sent, received within a second by a project, and an hour of silence after it; takes two batch numbers."""
@@ -71,8 +78,10 @@ def a_reactor(telemetry: ClickHouse) -> Reactor:
         pricing=Pricing(),
         judge=Judge((), KnowledgeBase({}), NothingSaid(), reviews.are_dismissed),
         checkpoints=Checkpoints(ContextDriftSettings()),
+        appraisal=Appraisal((), (Sla("*", 2_000_000, 500, 1_000_000),)),
         rules=FlagRules(()),
         reviews=reviews,
+        releases=Releases(NothingSaid()),
         source=telemetry,
         seq=0,
     )

@@ -47,7 +47,9 @@ def flag(session: str) -> Flag:
 
 def notice(name: str, *sessions: str) -> Notice:
     keys = [KEYS[each] for each in sessions]
-    event = AlertEvent("2026-01-01T00:00:00Z", "s", "m", "t", 1.0, 1.0, "", "high", "o", "", keys, f"see {keys[0]}", "r")
+    event = AlertEvent(
+        "2026-01-01T00:00:00Z", "s", "m", "t", 1.0, 1.0, "", "high", "o", "", keys, f"see {keys[0]}", "r"
+    )
     return Notice(name, "c", event)
 
 

@@ -27,7 +27,15 @@ from react_recorded import store_recorded
 
 from watchpost.model.session import Summary, Totals, session_key
 from watchpost.query.catalogue import MEASURES
-from watchpost.query.measures import Dimension, Group, Measure, Question, SessionsQuestion, value_of
+from watchpost.query.measures import (
+    VERSION_DIMENSIONS,
+    Dimension,
+    Group,
+    Measure,
+    Question,
+    SessionsQuestion,
+    value_of,
+)
 from watchpost.store.contracts import LedgerRow, LedgerStep, TelemetryBatch
 from watchpost.store.engines.clickhouse import ClickHouse
 
@@ -261,11 +269,17 @@ ERRORS = st.sampled_from(
     ["", "llm_api_unreachable", "llm_rate_limited", "tool_timeout", "guardrail_triggered", "llm_infinite_loop"]
 )
 FLAGS = st.lists(
-    st.sampled_from(["REFUSAL", "INVALID_OUTPUT", "LOOP_DETECTED", "PROMPT_INJECTION", "ENTITY_HALLUCINATION"]),
+    st.sampled_from(
+        [
+            *("REFUSAL", "INVALID_OUTPUT", "LOOP_DETECTED", "PROMPT_INJECTION", "ENTITY_HALLUCINATION"),
+            *("USER_REPHRASED", "USER_CORRECTED", "ESCALATED", "ABANDONED"),
+        ]
+    ),
     max_size=3,
 )
 SCORES = st.none() | st.sampled_from([0.1, 0.2, 0.3, -4.0, 1e6, 1.1e6, 1e300, float("inf"), float("nan")])
-LABELS = st.sampled_from(["", "Up", "DOWN", "good", "bad", "four stars"])
+LABELS = st.sampled_from(["", "Up", "DOWN", "good", "bad", "four stars", "ticket", "Correction", "escalation"])
+KEPT = st.lists(st.sampled_from(["breaches", "within", "unchecked", ""]), min_size=3, max_size=3)
 OUTCOMES = ("completed", "tool_error", "bad_output", "timeout", "budget_exceeded", "killed")
 
 
@@ -296,6 +310,12 @@ def steps_of(draw: st.DrawFn, slot: int) -> tuple[LedgerStep, ...]:
         for _ in range(draw(st.integers(1, 4)))
     ]
     return tuple(sorted(steps, key=lambda step: step.start_ns))
+
+
+def sla_kept(standing: list[str]) -> dict[str, tuple[str, ...]]:
+    """How each limit stands, as a session says it."""
+    limits = list(zip(("latency", "tokens", "cost"), standing, strict=True))
+    return {name: tuple(limit for limit, how in limits if how == name) for name in ("breaches", "within", "unchecked")}
 
 
 @st.composite
@@ -332,6 +352,8 @@ def ledgers(draw: st.DrawFn) -> tuple[list[LedgerRow], list[Summary]]:
                     workflow=draw(FEW),
                     state=draw(st.sampled_from(["ended", "ended", "running", "reopened"])),
                     outcome=draw(st.sampled_from(OUTCOMES)),
+                    success=draw(st.none() | st.booleans()),
+                    **draw(KEPT.map(sla_kept)),
                     started_ns=draw(st.sampled_from([0, START, START + 999 * SECOND])),
                     ended_ns=START + draw(st.integers(0, 1900)) * SECOND,
                     totals=totals,
@@ -365,7 +387,9 @@ def test_any_ledger_written_in_any_order_comes_to_what_is_worked_out_by_hand(
     hand = Written(ledger, sessions, quantile)
     for name in data.draw(st.lists(st.sampled_from(sorted(OF_AGENTS)), min_size=12, max_size=12, unique=True)):
         measure = MEASURES[name]
-        dimensions = st.sampled_from([d for d in measure.dimensions if d not in {"project", "step_name", "prompt"}])
+        dimensions = st.sampled_from(
+            [d for d in measure.dimensions if d not in {"project", "step_name", "prompt", *VERSION_DIMENSIONS}]
+        )
         by = tuple(data.draw(st.lists(dimensions, max_size=3, unique=True)))
         filtered = data.draw(st.none() | dimensions)
         filters = ((filtered, tuple(data.draw(st.lists(FEW, min_size=1, max_size=2)))),) if filtered else ()

@@ -40,12 +40,15 @@ def test_rewriting_after_kills_gives_the_exact_content(tmp_path: Path) -> None:
     assert found == {
         "rows": {
             "spans": SPANS * count,
+            "outlines": 0,
             "members": count,
             "members_by_trace": count,
             "ledger": 2 * count,
             "sessions": count,
             "logs": 5 * count,
             "metrics": 0,
+            "sampling": 0,
+            "mentions": SPANS * count,
         },
         "spans": [SPANS] * count,
         "members": count,

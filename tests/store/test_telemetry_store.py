@@ -402,7 +402,19 @@ def test_a_copy_beyond_the_asked_sequence_is_overlooked(telemetry: ClickHouse, p
 
 @pytest.mark.parametrize("field", ["session_id", "outcome", "workflow", "user_id"])
 def test_a_list_keeps_to_its_conditions(telemetry: ClickHouse, project: str, number: int, field: str) -> None:
-    wanted = a_session(project, "s\\'1", 1, NOW, outcome="timeout", workflow="w'", user_id="ü\\")
+    wanted = a_session(
+        project,
+        "s\\'1",
+        1,
+        NOW,
+        outcome="timeout",
+        workflow="w'",
+        user_id="ü\\",
+        success=False,
+        breaches=("latency",),
+        within=("tokens",),
+        unchecked=("cost",),
+    )
     telemetry.write(TelemetryBatch(number, sessions=[wanted, a_session(project, "s2", 1, NOW)]))
     condition = {field: getattr(wanted, field)}
     assert telemetry.sessions(SessionFilter(project=project, **condition)) == [wanted]

@@ -19,7 +19,9 @@ from watchpost.runtime.settings import Settings
 from watchpost.runtime.wiring import Watchpost, assemble, open_stores
 from watchpost.server.answers import SessionAnswer, SessionsAnswer, StepsAnswer
 from watchpost.server.archive import Archive, read_cursor
+from watchpost.server.kept_traces import KeptTraces
 from watchpost.server.problem import MovedError, NotFoundError, ParameterError
+from watchpost.server.search import Search, parameters
 from watchpost.store.folder import FolderHeldError
 
 PAGE = 200
@@ -29,8 +31,8 @@ TIMEOUT_S = 30.0
 class Library(Protocol):
     """Answers as the API gives them."""
 
-    def page(self, wanted: SessionFilter, cursor: str) -> SessionsAnswer:
-        """A page of sessions; the filter's `limit` and `before` are not looked at."""
+    def page(self, wanted: SessionFilter, cursor: str, anything: str = "") -> SessionsAnswer:
+        """A page of sessions, found by `anything` where it is not empty; the filter's `limit` and `before` are not looked at."""
         ...
 
     def session(self, key: str) -> SessionAnswer:
@@ -42,12 +44,12 @@ class Library(Protocol):
         ...
 
 
-def every_session(library: Library, wanted: SessionFilter) -> Iterator[SessionAnswer]:
-    """All sessions that fit, latest activity first."""
+def every_page(library: Library, wanted: SessionFilter, anything: str = "") -> Iterator[SessionsAnswer]:
+    """All sessions that fit, latest activity first, page by page."""
     cursor: str | None = ""
     while cursor is not None:
-        page = library.page(wanted, cursor)
-        yield from page.sessions
+        page = library.page(wanted, cursor, anything)
+        yield page
         cursor = page.next
 
 
@@ -55,11 +57,25 @@ def every_session(library: Library, wanted: SessionFilter) -> Iterator[SessionAn
 def open_library(settings: Settings, server: str) -> Iterator[Library]:
     """The sessions of a server, or of a data folder, whoever holds it."""
     with open_watchpost(settings, server) as found:
-        if isinstance(found, httpx.Client):
-            yield _Remote(found)
-        else:
-            stores = found.stores
-            yield _Local(Archive(stores.telemetry, stores.state, stores.telemetry, stores.state))
+        yield _Remote(found) if isinstance(found, httpx.Client) else _Local(archive(found), search(found))
+
+
+def archive(watchpost: Watchpost) -> Archive:
+    """What a Watchpost on a data folder holds."""
+    stores = watchpost.stores
+    return Archive(stores.telemetry, stores.state, stores.telemetry, stores.state, kept_traces(watchpost))
+
+
+def kept_traces(watchpost: Watchpost) -> KeptTraces:
+    """What is left of its traces."""
+    stores = watchpost.stores
+    return KeptTraces(stores.telemetry, stores.state)
+
+
+def search(watchpost: Watchpost) -> Search:
+    """The same, searched."""
+    telemetry = watchpost.stores.telemetry
+    return Search(archive(watchpost), telemetry, telemetry, watchpost.redactor.delivery)
 
 
 @contextmanager
@@ -100,11 +116,14 @@ def answering() -> Iterator[None]:
 
 
 class _Local:
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, search: Search) -> None:
         self._archive = archive
+        self._search = search
 
-    def page(self, wanted: SessionFilter, cursor: str) -> SessionsAnswer:
-        return self._archive.page(msgspec.structs.replace(wanted, limit=PAGE, before=read_cursor(cursor)))
+    def page(self, wanted: SessionFilter, cursor: str, anything: str = "") -> SessionsAnswer:
+        with answering():
+            asked = msgspec.structs.replace(wanted, limit=PAGE, before=read_cursor(cursor))
+            return self._search.sessions(asked, anything)
 
     def session(self, key: str) -> SessionAnswer:
         try:
@@ -122,10 +141,9 @@ class _Remote:
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
 
-    def page(self, wanted: SessionFilter, cursor: str) -> SessionsAnswer:
-        fields = msgspec.structs.asdict(wanted)
-        query = {name: value for name, value in fields.items() if isinstance(value, str) and value}
-        return get(self._client, "/api/sessions", {**query, "cursor": cursor, "limit": str(PAGE)}, SessionsAnswer)
+    def page(self, wanted: SessionFilter, cursor: str, anything: str = "") -> SessionsAnswer:
+        query = {**parameters(wanted), "q": anything, "cursor": cursor, "limit": str(PAGE)}
+        return get(self._client, "/api/sessions", query, SessionsAnswer)
 
     def session(self, key: str) -> SessionAnswer:
         return get(self._client, f"/api/sessions/{quote(key, safe='')}", {}, SessionAnswer)

@@ -9,17 +9,21 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from watchpost.cli.library import Library, every_session, open_library
+from watchpost.cli.library import Library, answering, every_page, open_library
 from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.printable import printable
-from watchpost.cli.tables import add_row, check_choice, console, print_json, table
+from watchpost.cli.tables import add_row, check_choice, console, print_json, say, table
 from watchpost.model.session import Outcome, State
-from watchpost.query.sessions import SessionFilter
 from watchpost.runtime.settings import read_settings
 from watchpost.server.answers import SessionAnswer, StepAnswer
+from watchpost.server.search import session_filter
 
 
 def sessions(  # noqa: PLR0917 - typer passes options by name
+    anything: Annotated[
+        str,
+        typer.Argument(help="What is in hand: a session, trace or user id, an order number, or words that were said."),
+    ] = "",
     data: Data = None,
     server: Server = "",
     project: Annotated[str, typer.Option(help="Only of this project.")] = "",
@@ -28,14 +32,50 @@ def sessions(  # noqa: PLR0917 - typer passes options by name
     outcome: Annotated[str, typer.Option(help="Only with this outcome, such as completed or tool_error.")] = "",
     workflow: Annotated[str, typer.Option(help="Only of this workflow.")] = "",
     user_id: Annotated[str, typer.Option(help="Only of this user.")] = "",
+    service: Annotated[str, typer.Option(help="Only from this service.")] = "",
+    org_id: Annotated[str, typer.Option(help="Only of this organization.")] = "",
+    feature: Annotated[str, typer.Option(help="Only of this feature.")] = "",
+    release: Annotated[str, typer.Option(help="Only of this release.")] = "",
+    trace: Annotated[str, typer.Option(help="Only the one with this trace.")] = "",
+    entity: Annotated[str, typer.Option(help="Only where a text names this, such as ORD-4711 or 4711.")] = "",
+    text: Annotated[str, typer.Option(help="Only where a text holds this.")] = "",
+    text_since: Annotated[str, typer.Option(help="Search texts received since then, as ISO 8601.")] = "",
+    flag: Annotated[str, typer.Option(help="Only with a flag of this kind, such as LOOP_DETECTED.")] = "",
+    error: Annotated[bool, typer.Option("--error", help="Only with a step that failed.")] = False,
+    since: Annotated[str, typer.Option(help="Only with steps since then, as ISO 8601.")] = "",
+    until: Annotated[str, typer.Option(help="Only with steps before then.")] = "",
     as_json: Json = False,
 ) -> None:
     """List sessions, latest activity first."""
     check_choice("--state", state, get_args(State))
     check_choice("--outcome", outcome, get_args(Outcome))
-    wanted = SessionFilter(project, session_id, state, outcome, workflow, user_id)
+    asked = {
+        "project": project,
+        "session_id": session_id,
+        "state": state,
+        "outcome": outcome,
+        "workflow": workflow,
+        "user_id": user_id,
+        "service": service,
+        "org_id": org_id,
+        "feature": feature,
+        "release": release,
+        "trace": trace,
+        "entity": entity,
+        "text": text,
+        "text_since": text_since,
+        "flag": flag,
+        "error": "true" if error else "",
+        "since": since,
+        "until": until,
+    }
+    with answering():
+        wanted = session_filter(asked)
     with open_library(read_settings(data=data), server) as library:
-        found = list(every_session(library, wanted))
+        pages = list(every_page(library, wanted, anything))
+    found = [session for page in pages for session in page.sessions]
+    if searched := next((page.searched_since for page in pages if page.searched_since), None):
+        say(f"texts received since {searched} were searched; --text-since goes further back")
     if as_json:
         print_json(found)
         return

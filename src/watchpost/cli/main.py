@@ -6,7 +6,27 @@ import sys
 
 import typer
 
-from watchpost.cli import bring_in, contracts, examine, look, measures, serving, show_off, verdict
+from watchpost.cli import (
+    alerts,
+    bring_in,
+    contracts,
+    erase,
+    examine,
+    feedback,
+    hold,
+    logs,
+    look,
+    measures,
+    notify,
+    release,
+    rules,
+    serving,
+    show_off,
+    silences,
+    spending,
+    verdict,
+    versions,
+)
 from watchpost.cli.exits import KNOWN, exit_code
 from watchpost.cli.printable import printable
 
@@ -23,11 +43,27 @@ app.command()(examine.doctor)
 app.command(name="import")(bring_in.import_recordings)
 app.command()(look.sessions)
 app.command()(look.show)
+app.command()(logs.logs)
 app.command()(measures.measures)
+app.command()(spending.spending)
+app.command()(release.release)
+app.command()(release.releases)
+app.command()(versions.versions)
 app.command()(verdict.flags)
 app.command()(verdict.verdict)
 app.command()(verdict.precision)
+app.command()(alerts.alerts)
+app.command()(alerts.alert)
+app.command()(alerts.ack)
+app.command()(silences.silence)
+app.command()(silences.silences)
+app.command()(silences.unsilence)
+app.command()(hold.hold)
+app.command()(feedback.feedback)
+app.command()(erase.erase)
 app.add_typer(contracts.app, name="contracts")
+app.add_typer(notify.app, name="notify")
+app.add_typer(rules.app, name="rules")
 
 
 def main() -> None:

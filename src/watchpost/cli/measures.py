@@ -15,10 +15,12 @@ from watchpost.cli.exits import CommandError, Exit
 from watchpost.cli.library import answering, open_watchpost
 from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.printable import printable
+from watchpost.cli.release import release_cells
 from watchpost.cli.remote import get
 from watchpost.cli.tables import add_row, console, print_json, table
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings, read_settings
+from watchpost.server.days import Days
 from watchpost.server.measures import MeasuredAnswer, Measures, MeasuresAnswer, PointAnswer, SeriesAnswer
 
 Parameters = Sequence[tuple[str, str]]
@@ -28,14 +30,16 @@ def measures(  # noqa: PLR0917 - typer passes options by name
     name: Annotated[str, typer.Argument(help="A measure; without one, all measures are listed.")] = "",
     data: Data = None,
     server: Server = "",
-    since: Annotated[str, typer.Option(help="From when on, as ISO 8601; 24 hours before --until.")] = "",
+    since: Annotated[
+        str, typer.Option(help="From when on: ISO 8601, today or yesterday; 24 hours before --until.")
+    ] = "",
     until: Annotated[str, typer.Option(help="Until when; now.")] = "",
     step: Annotated[str, typer.Option(help="One point for each so long, such as 10m, 1h or 1d.")] = "",
     by: Annotated[str, typer.Option(help="Group by up to three dimensions, joined by commas.")] = "",
     where: Annotated[list[str] | None, typer.Option(help="Only where DIMENSION=VALUE; may be repeated.")] = None,
     quantile: Annotated[str, typer.Option(help="Of durations, such as 0.5 or p99; p95.")] = "",
     compare: Annotated[
-        str, typer.Option(help="With the window before: previous, or how much earlier, such as 7d.")
+        str, typer.Option(help="With the window before: previous, how much earlier, such as 7d, or release:ID.")
     ] = "",
     top: Annotated[str, typer.Option(help="Tell only so many groups apart.")] = "",
     as_json: Json = False,
@@ -73,7 +77,11 @@ class _Gauge(Protocol):
 @contextmanager
 def _open_gauge(settings: Settings, server: str) -> Iterator[_Gauge]:
     with open_watchpost(settings, server) as found, answering():
-        yield _Remote(found) if isinstance(found, httpx.Client) else Measures(found.stores.telemetry, now_ns)
+        if isinstance(found, httpx.Client):
+            yield _Remote(found)
+        else:
+            stores, days = found.stores, Days(settings.spending.zone)
+            yield Measures(stores.telemetry, stores.state, now_ns, days)
 
 
 class _Remote:
@@ -116,6 +124,12 @@ def _print(found: MeasuredAnswer) -> None:
         for point in one.points or [one.total]:
             add_row(shown, [_name(one), (point.since or "-")[:19], *_numbers(point)])
     out.print(shown)
+    changed = [each for each in found.releases if not each.began]
+    if changed:
+        released = table("kind", "name", "version", "workflow", "known by", "id", key="released")
+        for each in changed:
+            add_row(released, [*release_cells(each), each.id])
+        out.print(released)
 
 
 def _name(series: SeriesAnswer) -> str:

@@ -38,6 +38,11 @@ def post(client: httpx.Client, path: str, body: msgspec.Struct, kind: type[Answe
     return _ask(client, client.build_request("POST", path, content=msgspec.json.encode(body), headers=headers), kind)
 
 
+def delete(client: httpx.Client, path: str, query: Mapping[str, str], kind: type[Answer]) -> Answer:
+    """The same for something that is to be over."""
+    return _ask(client, client.build_request("DELETE", path, params=query), kind)
+
+
 def _ask(client: httpx.Client, request: httpx.Request, kind: type[Answer]) -> Answer:
     try:
         response = client.send(request)

@@ -43,6 +43,11 @@ def print_json(value: object) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
 
 
+def say(remark: str) -> None:
+    """Write what belongs beside an answer to standard error, where no program reads it as part of one."""
+    sys.stderr.write(f"{printable(remark)}\n")
+
+
 def check_choice(option: str, value: str, among: tuple[str, ...]) -> None:
     """Raise `CommandError` for a value that is none of those an option takes; empty text is no choice."""
     if value and value not in among:

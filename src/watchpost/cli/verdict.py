@@ -13,7 +13,7 @@ import httpx
 import typer
 from rich.markup import escape
 
-from watchpost.cli.library import answering, open_watchpost
+from watchpost.cli.library import answering, archive, open_watchpost
 from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.printable import printable
 from watchpost.cli.remote import get, post
@@ -24,7 +24,6 @@ from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings, read_settings
 from watchpost.runtime.wiring import Watchpost
 from watchpost.server.answers import FlagDetail, FlagEntry, FlagsAnswer
-from watchpost.server.archive import Archive
 from watchpost.server.review import PrecisionAnswer, PrecisionsAnswer, Review, VerdictGiven, way_on
 from watchpost.server.verdicts import flag_filter
 
@@ -152,9 +151,8 @@ def _open_desk(settings: Settings, server: str) -> Iterator[_Desk]:
 class _Local:
     def __init__(self, watchpost: Watchpost) -> None:
         stores = watchpost.stores
-        archive = Archive(stores.telemetry, stores.state, stores.telemetry, stores.state)
         self._flow = watchpost.flow
-        self._review = Review(archive, stores.state, watchpost.flow, watchpost.precision, now_ns)
+        self._review = Review(archive(watchpost), stores.state, watchpost.flow, watchpost.precision, now_ns)
 
     def flags(self, query: Mapping[str, str], cursor: str) -> FlagsAnswer:
         asked = {name: value for name, value in query.items() if name not in {"session", "state", "verdict"}}

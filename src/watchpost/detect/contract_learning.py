@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -120,6 +120,17 @@ class ContractLearner:
         return [
             tool for tool, lines in seen.items() if self._remember(tool, {line: steps[tool, line] for line in lines})
         ]
+
+    def unname(self, trace_ids: Collection[str]) -> list[str]:
+        """Let no candidate name a step of these traces; the tools whose drafts changed."""
+        changed: dict[str, None] = {}
+        for tool, draft in self._drafts.items():
+            for candidate in draft.candidates:
+                for end in ("first", "last"):
+                    if getattr(candidate, end).partition(":")[0] in trace_ids:
+                        setattr(candidate, end, ":")
+                        changed[tool] = None
+        return list(changed)
 
     def load(self, name: str, body: bytes) -> None:
         """Go on from a draft as `draft` gave it."""

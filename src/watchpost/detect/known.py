@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from weakref import WeakValueDictionary
 
 import msgspec
 
+from watchpost.detect.contract_learning import ContractLearner
 from watchpost.detect.learner import Ended, Learner
 from watchpost.model.knowledge import NOTHING_KNOWN, Draft, Knowledge, Lesson, Lessons
 
@@ -73,6 +74,13 @@ class KnowledgeBase:
     def learner(self, project: str, kind: str) -> Learner | None:
         """Who learns a kind of knowledge in a project."""
         return self._project(project).learners.get(kind)
+
+    def unname(self, project: str, trace_ids: Collection[str]) -> None:
+        """Let no draft of a project name these traces, whose ids are hexadecimal, as those that showed a candidate."""
+        for kind, learner in self._project(project).learners.items():
+            if isinstance(learner, ContractLearner):
+                for name in learner.unname(trace_ids):
+                    self.touch(project, kind, name)
 
     def touch(self, project: str, kind: str, name: str) -> None:
         """A draft was changed from outside."""

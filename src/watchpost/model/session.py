@@ -12,6 +12,9 @@ State = Literal["running", "ended", "reopened"]
 
 Outcome = Literal["completed", "tool_error", "bad_output", "timeout", "budget_exceeded", "killed"]
 
+SlaLimit = Literal["latency", "tokens", "cost"]
+"""What a service level agreement bounds of a run."""
+
 
 class Totals(msgspec.Struct, frozen=True):
     """What a session used. `None` means no source reported it, never zero.
@@ -42,6 +45,8 @@ class Summary(msgspec.Struct, frozen=True):
     `key` is opaque and stands in addresses. `revision` is the log sequence of the last change. `outcome` is None until
     the session ended. `started_ns` and `ended_ns` span its steps by their senders' clocks; `due_ns` is when, by our clock,
     it ends unless more arrives, and 0 once it has ended. `service` is what sent it, `release` the version of the agent or of its service. A session that was merged away has `moved_to`, the key of the one that took its traces.
+    `success` is whether an ended session reached what its workflow counts as success, None until it ended. `breaches`, `within` and `unchecked`
+    are the limits of its workflow's SLA that a run of it went beyond, that all kept, and that could not be checked for want of a number; none has two of them.
     """
 
     key: str
@@ -62,6 +67,10 @@ class Summary(msgspec.Struct, frozen=True):
     org_id: str = ""
     feature: str = ""
     release: str = ""
+    success: bool | None = None
+    breaches: tuple[SlaLimit, ...] = ()
+    within: tuple[SlaLimit, ...] = ()
+    unchecked: tuple[SlaLimit, ...] = ()
 
 
 def session_key(project: str, session_id: str) -> str:

@@ -36,7 +36,13 @@ how it went, else `ok`."""
 TEXT_KEPT = 8192
 """Characters of a text of a step that stay in the fold."""
 
+WITHHELD = "…"
+"""What stands in the place of a text that is no longer kept."""
+
 STEP_KINDS: frozenset[str] = frozenset(get_args(StepKind))
+
+FEEDBACK_SCOPE = "watchpost.feedback"
+"""The instrumentation scope of what people say of a run: it is part of the run, and never a run by itself."""
 
 
 class Tokens(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -88,7 +94,8 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     `first_token_us` is how long a model call's first token took, in microseconds, None where that was not reported.
     `mentioned` is what `watchpost_core.mentions` finds in the texts that the fold does not keep: the input of a model call, and
     what is beyond `TEXT_KEPT` of any other.
-    Empty text means absent.
+    Empty text means absent. An `outline` is what is left for counting of a span whose contents are no longer kept: its texts are
+    `WITHHELD` where there were any, `rest`, `refs` and `mentioned` are empty, and all else is as it was.
     """
 
     project: str
@@ -128,6 +135,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     facets: Facets = NO_FACETS
     first_token_us: int | None = None
     judged: Judged = NOT_JUDGED
+    outline: bool = False
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):

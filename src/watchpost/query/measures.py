@@ -13,6 +13,8 @@ from typing import Literal, get_args
 
 import msgspec
 
+from watchpost.model.session import SlaLimit
+
 Tier = Literal["infrastructure", "llm", "quality"]
 
 Unit = Literal["count", "seconds", "tokens", "usd", "share", "score", "bytes"]
@@ -28,16 +30,20 @@ StepDimension = Literal[
 ]
 """What only a step has one of."""
 
-Dimension = SessionDimension | StepDimension | Literal["flag"]
+VersionDimension = Literal["session_model", "session_prompt"]
+"""What a session may have several of: the models and prompts of its model calls that did not fail. Grouped by, it counts for each."""
+
+Dimension = SessionDimension | StepDimension | VersionDimension | Literal["flag"]
 
 SESSION_DIMENSIONS: tuple[Dimension, ...] = get_args(SessionDimension)
+VERSION_DIMENSIONS: tuple[Dimension, ...] = get_args(VersionDimension)
 STEP_DIMENSIONS: tuple[Dimension, ...] = (*SESSION_DIMENSIONS, *get_args(StepDimension))
 FLAG_DIMENSIONS: tuple[Dimension, ...] = (*STEP_DIMENSIONS, "flag")
 
 DIMENSIONS: Mapping[Of, tuple[Dimension, ...]] = {
-    "session": SESSION_DIMENSIONS,
-    "step": STEP_DIMENSIONS,
-    "flag": FLAG_DIMENSIONS,
+    "session": (*SESSION_DIMENSIONS, *VERSION_DIMENSIONS),
+    "step": (*STEP_DIMENSIONS, *VERSION_DIMENSIONS),
+    "flag": (*FLAG_DIMENSIONS, *VERSION_DIMENSIONS),
     "sample": (),
 }
 
@@ -50,18 +56,27 @@ Field = Literal[
     "reasoning_tokens",
     "tokens",
     "cost",
+    "asking_cost",
     "score",
     "steps",
     "llm_calls",
     "tool_calls",
     "retries",
+    "success",
 ]
 """A number that a step or a session has, or has not where nobody reported it: then it takes no part.
 
-`tokens` are input and output of what reported both.
+`tokens` are input and output of what reported both. `asking_cost` is, of a tool call or handoff, its even part of what the model call before it
+cost, by the same agent in the same session, if that began no longer ago than `ASKED_WITHIN_NS`.
 """
 
-PER_UNIT: Mapping[Field, int] = {"duration": 10**6, "first_token": 10**6, "cost": 10**9, "score": 10**6}
+PER_UNIT: Mapping[Field, int] = {
+    "duration": 10**6,
+    "first_token": 10**6,
+    "cost": 10**9,
+    "asking_cost": 10**9,
+    "score": 10**6,
+}
 """How many of a field's integers make one second, dollar or point; 1 for the others."""
 
 MOST_SCORE = 10**6
@@ -79,16 +94,25 @@ MOST_CELLS = 60_000
 MOST_BY = 3
 """Dimensions to group by at once."""
 
+ASKED_WITHIN_NS = 600 * 10**9
+"""A model call asked for the tools that its agent called after it, before the next model call and within this."""
+
 RETRIED_WITHIN_NS = 600 * 10**9
 """A tool call is a retry if the session's call of that tool before it failed, and began no longer ago than this."""
+
+
+SIGNALS = ("USER_REPHRASED", "USER_CORRECTED", "ESCALATED", "ABANDONED")
+"""Kinds of flags that tell what a user did, and not that the agent did anything wrong: they make no session a flagged one."""
 
 
 class Where(msgspec.Struct, frozen=True):
     """Which steps or sessions count: those of which all that is given holds; what is left out is no condition.
 
-    `ended` are those that no longer run, `failed` those whose status is an error, `flagged` those at which any flag stands and `flags` those
+    `ended` are those that no longer run, `failed` those whose status is an error, `flagged` those at which a flag stands that is none of `SIGNALS`, and `flags` those
     at which one of these kinds does. `retried` are tool calls made again after a failed one. `billed` are calls that can have a price: model
-    calls, and retrievals that used tokens. `told` and `untold` are numbers that were reported, and were not. `labels` are in lower case.
+    calls, and retrievals that used tokens. `succeeded`
+    are sessions that were a success, `breached` those that broke one of these limits of their SLA, `checked` those of which it is known whether they
+    kept one of these, `unchecked` those of which it is not. `told` and `untold` are numbers that were reported, and were not. `labels` are in lower case.
     """
 
     kinds: tuple[str, ...] = ()
@@ -102,6 +126,10 @@ class Where(msgspec.Struct, frozen=True):
     labels: tuple[str, ...] = ()
     retried: bool = False
     billed: bool = False
+    succeeded: bool = False
+    breached: tuple[SlaLimit, ...] = ()
+    checked: tuple[SlaLimit, ...] = ()
+    unchecked: tuple[SlaLimit, ...] = ()
     told: tuple[Field, ...] = ()
     untold: tuple[Field, ...] = ()
 

@@ -31,6 +31,7 @@ class Backlog:
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
         self._taken: deque[tuple[int, int]] = deque()
+        self._since: deque[tuple[int, bytes]] = deque()
         self._bytes = 0
 
     def put(self, records: Sequence[Appended]) -> None:
@@ -50,6 +51,8 @@ class Backlog:
                 taken.append((one.seq, one.payload))
                 self._taken.append((one.seq, len(one.payload)))
                 most_bytes -= len(one.payload)
+            if taken:
+                self._since.append((taken[-1][0], taken[0][1]))
         return taken
 
     def applied(self, seq: int) -> None:
@@ -57,6 +60,8 @@ class Backlog:
         with self._lock:
             while self._taken and self._taken[0][0] <= seq:
                 self._bytes -= self._taken.popleft()[1]
+            while self._since and self._since[0][0] <= seq:
+                self._since.popleft()
 
     @property
     def bytes(self) -> int:
@@ -68,4 +73,15 @@ class Backlog:
         """When the oldest delivery that waits was received; 0 if none does."""
         with self._lock:
             oldest = self._waiting[0].payload if self._waiting else None
-        return 0 if oldest is None else msgspec.msgpack.decode(oldest, type=_Head).received_ns
+        return 0 if oldest is None else _received_ns(oldest)
+
+    @property
+    def unapplied_since_ns(self) -> int:
+        """When the oldest delivery was received of which it is not known that it is applied; 0 if there is none."""
+        with self._lock:
+            oldest = self._since[0][1] if self._since else None
+        return self.oldest_received_ns if oldest is None else _received_ns(oldest)
+
+
+def _received_ns(payload: bytes) -> int:
+    return msgspec.msgpack.decode(payload, type=_Head).received_ns

@@ -16,11 +16,13 @@ class Checkpoints:
         self._reached: dict[str, int] = {}
 
     def due(self, changed: Iterable[Session]) -> list[Checkpoint]:
-        """The checkpoints that these sessions have just reached, the latest of each."""
+        """The checkpoints that these sessions have just reached, the latest of each; a sealed one reaches none."""
         if not self._settings.method:
             return []
         found: list[Checkpoint] = []
         for session in changed:
+            if session.is_sealed:
+                continue
             reached = len(session.steps) // self._settings.every
             before = self._reached.get(session.key)
             if before is None:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import httpx
@@ -25,6 +26,7 @@ from watchpost.ingest.request import OverloadedError
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import Parcel, Span
 from watchpost.runtime.supervisor import tell
+from watchpost.store.erasure import Erasure
 from watchpost_core.dialogue import dialogue
 
 WAITING = 1000
@@ -72,6 +74,7 @@ class DriftChecker:
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failing = False
+        self._erased: set[tuple[str, bytes]] = set()
         self.measured = 0
         self.failed = 0
 
@@ -84,6 +87,14 @@ class DriftChecker:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._wake.set)
 
+    def erase(self, erasure: Erasure) -> None:
+        """Give up the checkpoints of these traces, the one being measured too; from any thread."""
+        traces = set(erasure.found.traces)
+        self._erased |= traces
+        for due in [due for due in list(self._waiting) if (due.project, due.trace_id) in traces]:
+            with suppress(ValueError):  # it is being taken just now
+                self._waiting.remove(due)
+
     async def run(self, send: Send, stop: asyncio.Event) -> None:
         """Measure until `stop` is set, and give each measurement to `send`."""
         self._loop = asyncio.get_running_loop()
@@ -92,6 +103,7 @@ class DriftChecker:
             while not stop.is_set():
                 self._wake.clear()
                 while self._waiting and not stop.is_set():
+                    self._erased.clear()
                     await self._measure(client, self._waiting.popleft(), send)
                 woken = asyncio.create_task(self._wake.wait())
                 await asyncio.wait((woken, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -112,6 +124,8 @@ class DriftChecker:
                 asked[:SHOWN],
                 due.stated[-SHOWN:],
             )
+            if (due.project, due.trace_id) in self._erased:
+                return
             await send(Parcel(due.project, {}, "watchpost", spans=(_span(due, measured),)))
         except (EmbeddingError, OverloadedError) as error:
             self.failed += 1

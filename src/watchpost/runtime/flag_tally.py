@@ -10,6 +10,7 @@ import msgspec
 
 from watchpost.model.flag import Flag
 from watchpost.model.session import Summary, session_key
+from watchpost.store.erasure import Erasure
 
 REMEMBERED = 100_000
 """How many confirmed flags are known by id, so that one told of again is not counted again; the oldest are forgotten first."""
@@ -52,6 +53,14 @@ class FlagTally:
                 if len(self._known) > REMEMBERED:
                     self._known.popitem(last=False)
                 self._count(flag, workflows.get((flag.project, flag.session_id), ""))
+
+    def erase(self, erasure: Erasure) -> None:
+        """Let no count name one of these sessions, or a trace of theirs, as the latest; the counts stay."""
+        keys = {session_key(*ref) for ref in erasure.found.sessions}
+        with self._lock:
+            for name, held in self._counts.items():
+                if held.session_key in keys:
+                    self._counts[name] = msgspec.structs.replace(held, trace_id=b"", session_key="")
 
     def counts(self) -> list[FlagCount]:
         """All counts, in the order in which they began."""

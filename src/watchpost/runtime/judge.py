@@ -10,6 +10,7 @@ import msgspec
 from watchpost.detect import pinning
 from watchpost.detect.attendance import KIND, Attendance
 from watchpost.detect.detector import Make, Surroundings
+from watchpost.detect.escalated import KIND as ESCALATED
 from watchpost.detect.known import KnowledgeBase
 from watchpost.detect.learner import Ended
 from watchpost.detect.run import DetectorRun
@@ -18,14 +19,18 @@ from watchpost.model.flag import Finding, Flag, FlagState, flag_id
 from watchpost.model.knowledge import Draft, Lesson
 from watchpost.model.session import Summary
 from watchpost.model.step import Step
+from watchpost.query.measures import SIGNALS
 from watchpost.runtime.run_watch import RunWatch
 from watchpost.session.session import Session, slot_of
 from watchpost.session.sessions import TraceRef
 from watchpost.session.timers import SessionRef
 from watchpost.store.state import SessionPin
 
-COSTLY = frozenset({"BUDGET_WARNING"})
+COSTLY = frozenset({"BUDGET_WARNING", "SLA_BREACHED"})
 """Flags that say what a session cost, and nothing against what its tools answered: it may still teach."""
+
+HARMLESS = COSTLY | frozenset(SIGNALS)
+"""With those that say what its user did: people rephrase, correct and ask for a person also where every tool answers as ever."""
 
 
 class JudgeSource(Protocol):
@@ -88,10 +93,15 @@ class Judge:
         """Which flags are new, changed or withdrawn, for each changed session that has or had any; sound ones that ended teach.
 
         One that is new and has ended at once, as recorded ones have, teaches before the next one that is new begins.
+        The flags of a sealed session stay as they were raised, and it teaches nothing: what they rest on can no longer be read.
         """
         judged: list[tuple[Session, list[Flag]]] = []
         pins = self._pins([_ref(session) for session in changed if session.key not in self._watches])
         for session in changed:
+            if session.is_sealed:
+                if moved := _moved(session, self._known(session)):
+                    judged.append((session, self._remembered(moved)))
+                continue
             watch = self._watches.get(session.key) or self._watch(session, pins)
             if session.steps and not watch.kept:
                 watch.kept = True
@@ -99,9 +109,8 @@ class Judge:
             standing, known = self._standing(session, watch, now_ns), self._known(session)
             if standing or known:
                 news = _news(session, standing, known)
-                judged.append((session, news))
+                judged.append((session, self._remembered(news)))
                 for flag in news:
-                    self._flags.setdefault((flag.project, flag.trace_id), {})[flag.id] = flag
                     step = session.traces[flag.trace_id].placed.get(flag.span_id)
                     if step is not None:
                         session.slots.add(slot_of(step.start_ns))
@@ -116,7 +125,7 @@ class Judge:
     def review(self, sessions: Iterable[Session], now_ns: int) -> None:
         """Let sessions that ended, and that were not sound before people dismissed their flags, teach as sound ones."""
         for session in sessions:
-            if session.state != "ended" or not session.steps:
+            if session.state != "ended" or not session.steps or session.is_sealed:
                 continue
             watch = self._watches.get(session.key) or self._watch(session, self._pins([_ref(session)]))
             if (
@@ -166,6 +175,14 @@ class Judge:
             for trace_id in session.traces:
                 self._flags.pop((session.project, trace_id), None)
 
+    def unlearn(self, traces: Iterable[TraceRef]) -> None:
+        """Let nothing that was learnt name these traces."""
+        by_project: dict[str, set[str]] = {}
+        for project, trace_id in traces:
+            by_project.setdefault(project, set()).add(trace_id.hex())
+        for project, ids in by_project.items():
+            self._knowledge.unname(project, ids)
+
     def _pins(self, refs: Sequence[SessionRef]) -> Mapping[SessionRef, SessionPin]:
         """The pins of those of these sessions that were judged before."""
         return {(pin.project, pin.session_id): pin for pin in self._source.pins(refs)} if refs else {}
@@ -190,7 +207,8 @@ class Judge:
         flags = self._find(session, watch)
         if self._runs is None:
             return flags
-        found, look_again_ns = self._runs.findings(session, watch.run.surroundings, now_ns)
+        escalated = any(flag.kind == ESCALATED for flag in flags)
+        found, look_again_ns = self._runs.findings(session, watch.run.surroundings, now_ns, escalated=escalated)
         self._reminders[_ref(session)] = look_again_ns
         return [*flags, *(_flag(session, step, finding) for step, finding in found)] if found else flags
 
@@ -217,9 +235,15 @@ class Judge:
         held = [flags for trace_id in session.traces if (flags := self._flags.get((session.project, trace_id)))]
         return held[0] if len(held) == 1 else {flag.id: flag for flags in held for flag in flags.values()}
 
+    def _remembered(self, news: list[Flag]) -> list[Flag]:
+        """The same, known from now on."""
+        for flag in news:
+            self._flags.setdefault((flag.project, flag.trace_id), {})[flag.id] = flag
+        return news
+
     def _is_sound(self, session: Session, standing: Sequence[Flag]) -> bool:
         """Whether a session that ended is an example of how things should be: completed, and every flag that speaks against it was wrong."""
-        spoiling = [flag.id for flag in standing if flag.kind not in COSTLY]
+        spoiling = [flag.id for flag in standing if flag.kind not in HARMLESS]
         return session.outcome == "completed" and (not spoiling or self._are_dismissed(spoiling))
 
     def _teach(self, session: Session, watch: _Watch, *, sound: bool, now_ns: int) -> None:
@@ -243,6 +267,15 @@ def _news(session: Session, standing: Sequence[Flag], known: Mapping[str, Flag])
         msgspec.structs.replace(flag, state="withdrawn", session_id=session.session_id)
         for flag in known.values()
         if flag.id not in ids and flag.state != "withdrawn"
+    ]
+
+
+def _moved(session: Session, known: Mapping[str, Flag]) -> list[Flag]:
+    """The flags that stand in a session and were raised when their trace was in another one."""
+    return [
+        msgspec.structs.replace(flag, session_id=session.session_id)
+        for flag in known.values()
+        if flag.session_id != session.session_id and flag.state != "withdrawn"
     ]
 
 

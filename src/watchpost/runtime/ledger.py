@@ -48,10 +48,10 @@ def slots_of(session: Session) -> set[int]:
 
 
 def ledger_rows(session: Session, title: Title, slots: Iterable[int], flags: StepFlags, seq: int) -> list[LedgerRow]:
-    """One row for each of these slots; a slot without steps is gone."""
+    """One row for each of these slots; a slot without steps is gone, and so is every one of a session that is only awaited."""
     rows: list[LedgerRow] = []
     for slot in slots:
-        steps = session.slot_steps(slot)
+        steps = [] if session.is_awaited else session.slot_steps(slot)
         rows.append(
             LedgerRow(
                 session.project,

@@ -1,4 +1,4 @@
-"""Which runs of a session are stuck or silent, and when to look again."""
+"""Which runs of a session are stuck, late or silent, whether its user left it, and when to look again."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from operator import attrgetter
 
+from watchpost.detect.abandoned import AbandonedSettings, abandoned
 from watchpost.detect.detector import Surroundings
 from watchpost.detect.run_time import Run, RunTimeSettings, due_ns, limit_of, silent, stuck
+from watchpost.detect.sla import Sla, breach, sla_of
 from watchpost.model.flag import Finding
 from watchpost.model.session import Summary
 from watchpost.model.step import Step
@@ -23,12 +25,22 @@ _LOOKED_AT = 20
 class RunWatch:
     """Decides by the time of the batch. Once a session has ended, by the time at which it did: then nothing changes any more."""
 
-    def __init__(self, settings: RunTimeSettings, quiet: Quiet) -> None:
+    def __init__(
+        self,
+        settings: RunTimeSettings,
+        quiet: Quiet,
+        slas: tuple[Sla, ...] = (),
+        left: AbandonedSettings = AbandonedSettings(),  # noqa: B008 - a frozen value
+    ) -> None:
         self._settings = settings
+        self._left = left
         self._quiet = quiet
+        self._slas = slas
 
-    def findings(self, session: Session, around: Surroundings, now_ns: int) -> tuple[list[tuple[Step, Finding]], int]:
-        """What stands, each at the first step of its run, or its last where the run fell silent, and when more may; 0 for never."""
+    def findings(
+        self, session: Session, around: Surroundings, now_ns: int, *, escalated: bool = False
+    ) -> tuple[list[tuple[Step, Finding]], int]:
+        """What stands, each at the first step of its run, or its last where the run fell silent, and when more may; 0 for never. `escalated`: a person took over."""
         found: list[tuple[Step, Finding]] = []
         look_again_ns = 0
         if not session.steps:
@@ -46,16 +58,29 @@ class RunWatch:
                 found += _placed(session, trace, finding)
             elif run.is_open and not ended and (due := due_ns(limit, run)):
                 look_again_ns = min(look_again_ns or due, due)
+            if (most_us := self._most_us(around.workflow)) is not None:
+                late, due = _late(run, most_us, around.workflow, as_of)
+                found += [] if late is None else _placed(session, trace, late)
+                look_again_ns = min(look_again_ns or due, due) if due and not ended else look_again_ns
         if ended and session.outcome == "timeout":
             found += self._silence(session, around)
+        if ended and (left := abandoned(self._left, session.steps, escalated=escalated)) is not None:
+            found.append(left)
         return found, look_again_ns
 
     def first_look_ns(self, summary: Summary, around: Surroundings) -> int:
         """When a run of a session that is known by its summary alone may be stuck at the earliest; 0 for never, and where all its roots had ended."""
         if not summary.started_ns or summary.due_ns - summary.received_ns <= self._quiet.rooted_ns:
             return 0
-        limit = limit_of(self._settings, around.workflow, around.knowledge)
-        return due_ns(limit, Run(summary.started_ns, 0, is_open=True))
+        run = Run(summary.started_ns, 0, is_open=True)
+        due = due_ns(limit_of(self._settings, around.workflow, around.knowledge), run)
+        most_us = self._most_us(around.workflow)
+        _, late = (None, 0) if most_us is None else _late(run, most_us, around.workflow, 0)
+        return min(due or late, late or due)
+
+    def _most_us(self, workflow: str) -> int | None:
+        """How long a run of a workflow may take by its SLA."""
+        return sla_of(self._slas, workflow).latency_us if self._slas else None
 
     def _silence(self, session: Session, around: Surroundings) -> Iterator[tuple[Step, Finding]]:
         run = last_run(session)
@@ -69,6 +94,14 @@ class RunWatch:
         finding = silent(self._settings, around.workflow, waited_s=waited_s, is_open=run.open_roots > 0, last=name)
         if finding is not None:
             yield last, finding
+
+
+def _late(run: Run, most_us: int, workflow: str, now_ns: int) -> tuple[Finding | None, int]:
+    """The finding where a run took longer than its SLA allows, the same at any later time until its end is known; and when an open one will have."""
+    took_us = run.lasted_ns(now_ns) // 1000
+    if took_us <= most_us:
+        return None, run.started_ns + (most_us + 1) * 1000 if run.is_open else 0
+    return breach("latency", workflow, most_us if run.is_open else took_us, most_us, is_over=not run.is_open), 0
 
 
 def _placed(session: Session, trace: Trace, finding: Finding) -> Iterator[tuple[Step, Finding]]:

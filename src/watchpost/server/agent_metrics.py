@@ -25,6 +25,7 @@ from watchpost.server.agent_tally import (
     AgentTally,
     Ref,
 )
+from watchpost.store.erasure import Erasure
 from watchpost.store.work import TraceSpan, WorkReader
 
 _ASKED_AT_ONCE = 2000
@@ -63,6 +64,16 @@ class AgentMetrics(Collector):
             self._count_active()
             return list(_families(self._tally, self._active, self._flags(), now_ns))
 
+    def erase(self, erasure: Erasure) -> None:
+        """Count the sessions on under their pseudonyms, and show none of them as an example; before their rows change."""
+        with self._lock:
+            self._tally.rename({ref: (ref[0], erasure.pseudonym(ref)) for ref in erasure.found.sessions})
+
+    def erased(self, erasure: Erasure) -> None:
+        """Their rows have changed: what comes under these names now is new."""
+        with self._lock:
+            self._tally.renamed({ref: (ref[0], erasure.pseudonym(ref)) for ref in erasure.found.sessions})
+
     def _catch_up(self, now_ns: int) -> None:
         # rows of the last batch seen are read again: not all of them may have been written when it was
         rows = self._reader.work(self._seq, self._tally.first(now_ns))
@@ -100,7 +111,7 @@ def _families(tally: AgentTally, active: dict[str, int], flags: Sequence[FlagCou
         (
             (count.kind, count.severity, *labels_of((count.workflow,))),
             count.count,
-            Exemplar(count.at_ns, 1.0, count.trace_id, count.session_key),
+            Exemplar(count.at_ns, 1.0, count.trace_id, count.session_key) if count.session_key else None,
         )
         for count in flags
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -118,6 +118,11 @@ class Family:
         before = self._exemplars.get(at)
         if before is None or at_ns > before.at_ns:
             self._exemplars[at] = Exemplar(at_ns, value, trace_id, session_key)
+
+    def unmeet(self, session_keys: Collection[str]) -> None:
+        """Show no observation of these sessions any more."""
+        for at in [at for at, met in self._exemplars.items() if met.session_key in session_keys]:
+            del self._exemplars[at]
 
     def begin(self) -> None:
         """Count from here: all numbers become 0, and may fall below; label sets stay."""

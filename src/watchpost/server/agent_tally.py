@@ -87,6 +87,7 @@ class AgentTally:
         self._tools_by_slot: dict[int, dict[int, int]] = {}
         self._done_by_slot: dict[int, dict[int, int]] = {}
         self._floor = 0
+        self._names: dict[Ref, Ref] = {}
 
     def first(self, now_ns: int) -> int:
         """The first slot of which rows are to be taken."""
@@ -100,6 +101,7 @@ class AgentTally:
         changed, self._unsettled = self._unsettled, {}
         for row in rows:
             ref = (row.project, row.session_id)
+            ref = self._names.get(ref, ref)
             if self._seq_of(ref, row.slot) != row.seq:
                 changed[ref, row.slot] = row
         for (ref, slot), row in changed.items():
@@ -145,6 +147,26 @@ class AgentTally:
         for by_slot in (self._tools_by_slot, self._done_by_slot):
             for slot in [slot for slot in by_slot if slot < first]:
                 del by_slot[slot]
+
+    def rename(self, names: Mapping[Ref, Ref]) -> None:
+        """Take rows of these sessions, then and from now on, for those of the others; no example names them any more."""
+        self._names.update(names)
+        for old, new in names.items():
+            if (session := self._sessions.pop(old, None)) is not None:
+                self._sessions[new] = session
+        self._unsettled = {(names.get(ref, ref), slot): row for (ref, slot), row in self._unsettled.items()}
+        self._unmeet(names)
+
+    def renamed(self, names: Mapping[Ref, Ref]) -> None:
+        """The rows have changed: what comes by the old names is of other sessions."""
+        for old in names:
+            self._names.pop(old, None)
+        self._unmeet(names.values())
+
+    def _unmeet(self, refs: Iterable[Ref]) -> None:
+        keys = {session_key(*ref) for ref in refs}
+        for family in (self.llm, self.tool, self.run):
+            family.unmeet(keys)
 
     def tool_errors(self, now_ns: int) -> Iterator[tuple[tuple[str, ...], float]]:
         """Of each tool the share of calls that failed, among those that began within the window; tools without calls are left out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import msgspec
 
@@ -13,14 +14,18 @@ from watchpost.ingest.read import raw_attributes
 from watchpost.ingest.reported import forms, reported
 from watchpost.model.fact import Verdict, VerdictKind
 from watchpost.model.flag import Flag, FlagState, Severity
-from watchpost.model.session import Outcome, State, Summary, Totals
+from watchpost.model.session import Outcome, SlaLimit, State, Summary, Totals
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import LogLine
 from watchpost.store.readers import StepRow
+from watchpost.store.retention import Reason
 from watchpost_core.taxonomy import GROUPS
 
 SpanRef = tuple[bytes, bytes]
 """(trace id, span id)."""
+
+TraceState = Literal["recent", "kept", "sampled_out", "expired"]
+"""`recent`: nothing was decided yet, and all of it is there."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -100,8 +105,25 @@ class TotalsAnswer(msgspec.Struct, frozen=True):
     estimated: bool
 
 
+class TraceAnswer(msgspec.Struct, frozen=True):
+    """What is left of a session's trace: `share` is the probability with which it was to be kept, 1 for what had to be, null while `recent`.
+
+    `reason` says why it was kept or not. One that was sampled out may have a reason to be kept that came later: what was received
+    since then is there. `held` says that people hold it.
+    """
+
+    state: TraceState
+    share: float | None
+    reason: Reason | Literal[""]
+    held: bool
+
+
 class SessionAnswer(msgspec.Struct, frozen=True):
-    """One session. `ended_at` is null until it ended; times are ISO 8601 in UTC with microseconds, null where unknown."""
+    """One session. `ended_at` is null until it ended; times are ISO 8601 in UTC with microseconds, null where unknown.
+
+    `success` is null until it ended. `breaches`, `within` and `unchecked` are the limits of its workflow's SLA that a run of it went beyond, that all
+    kept, and that could not be checked for want of a number.
+    """
 
     key: str
     session_id: str
@@ -115,13 +137,24 @@ class SessionAnswer(msgspec.Struct, frozen=True):
     ended_at: str | None
     totals: TotalsAnswer
     flags: list[FlagAnswer]
+    success: bool | None
+    breaches: tuple[SlaLimit, ...]
+    within: tuple[SlaLimit, ...]
+    unchecked: tuple[SlaLimit, ...]
+    trace: TraceAnswer
 
 
 class SessionsAnswer(msgspec.Struct, frozen=True):
-    """A page of sessions, latest activity first; `next` is the cursor of the following page, null at the end."""
+    """A page of sessions, latest activity first; `next` is the cursor of the following page, null at the end.
+
+    Where a text was asked for, `searched_since` is since when spans were received that were searched for it, null if all were. `matched` is
+    the parameter as which what `q` asked for was found, empty where nothing was, or `q` was not given.
+    """
 
     sessions: list[SessionAnswer]
     next: str | None
+    searched_since: str | None = None
+    matched: str = ""
 
 
 class StepAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +211,7 @@ class StepDetailAnswer(StepAnswer, frozen=True, kw_only=True):
     status, status_message, events, links, where it had them. `error` is the error as reported and
     `error_handling` what its type asks for, null where it has none; `input_form` and `output_form`
     say how the contents stood, on the span or else in its log lines: absent, redacted, truncated, json, python or text. `reported` is what the source says of the
-    step itself, such as its own step number, anomaly or rationale.
+    step itself, such as its own step number, anomaly or rationale. `missing` says why there is none of this, null where there is.
     """
 
     error: str
@@ -191,6 +224,7 @@ class StepDetailAnswer(StepAnswer, frozen=True, kw_only=True):
     attributes: dict[str, object]
     span: dict[str, object]
     logs: list[LogAnswer]
+    missing: str | None = None
 
 
 def usd(nano: int | None) -> str | None:
@@ -248,8 +282,8 @@ def totals_answer(totals: Totals) -> TotalsAnswer:
     )
 
 
-def session_answer(summary: Summary, flags: Sequence[FlagAnswer]) -> SessionAnswer:
-    """A session with its flags."""
+def session_answer(summary: Summary, flags: Sequence[FlagAnswer], trace: TraceAnswer) -> SessionAnswer:
+    """A session with its flags, and what is left of its trace."""
     return SessionAnswer(
         key=summary.key,
         session_id=summary.session_id,
@@ -263,6 +297,11 @@ def session_answer(summary: Summary, flags: Sequence[FlagAnswer]) -> SessionAnsw
         ended_at=moment(summary.ended_ns) if summary.state == "ended" else None,
         totals=totals_answer(summary.totals),
         flags=list(flags),
+        success=summary.success,
+        breaches=summary.breaches,
+        within=summary.within,
+        unchecked=summary.unchecked,
+        trace=trace,
     )
 
 
@@ -308,6 +347,24 @@ def detail_answer(step: StepAnswer, reading: Reading, logs: Sequence[LogLine]) -
         attributes=attributes,
         span={name: value for name, value in rest.items() if name != "attributes"},
         logs=[LogAnswer(moment(x.time_ns), x.severity, x.event_name, x.body, x.attributes) for x in logs],
+    )
+
+
+def missing_answer(step: StepAnswer, why: str) -> StepDetailAnswer:
+    """A step whose span cannot be read."""
+    return StepDetailAnswer(
+        **{name: getattr(step, name) for name in StepAnswer.__struct_fields__},
+        error="",
+        error_handling=_handling(step.error_type),
+        input="",
+        input_form="absent",
+        output="",
+        output_form="absent",
+        reported={},
+        attributes={},
+        span={},
+        logs=[],
+        missing=why,
     )
 
 

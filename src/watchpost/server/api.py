@@ -11,6 +11,14 @@ from starlette.responses import Response
 from watchpost.model.session import Outcome
 from watchpost.query.readiness import SHARE
 from watchpost.query.sessions import SessionFilter
+from watchpost.server.alerts import (
+    AcknowledgementGiven,
+    AlertDetail,
+    AlertsAnswer,
+    SilenceAnswer,
+    SilenceGiven,
+    SilencesAnswer,
+)
 from watchpost.server.answers import (
     FlagDetail,
     FlagsAnswer,
@@ -20,29 +28,49 @@ from watchpost.server.answers import (
     StepsAnswer,
 )
 from watchpost.server.archive import Archive, read_cursor
+from watchpost.server.backtest_answers import BacktestAnswer, BacktestGiven, ReviewAnswer
 from watchpost.server.contracts import ContractAnswer, ContractsAnswer, PinGiven
+from watchpost.server.erasure import ErasureAnswer, ErasureAsked, ErasureGiven, ErasuresAnswer
+from watchpost.server.feedback import FeedbackGiven, FeedbacksAnswer
+from watchpost.server.kept_traces import HoldAnswer, HoldGiven
+from watchpost.server.log_answers import LinesAnswer
 from watchpost.server.measures import ContributorsAnswer, MeasuredAnswer, MeasuresAnswer
 from watchpost.server.problem import MEDIA_TYPE, Problem
 from watchpost.server.readiness import ReadinessAnswer, ReadinessCheck
 from watchpost.server.received_metrics import PointsAnswer, StreamsAnswer, points_page, streams_page
+from watchpost.server.release_versions import VersionsAnswer
+from watchpost.server.releases import ReleaseAnswer, ReleaseGiven, ReleasesAnswer, RetractionGiven
 from watchpost.server.review import PrecisionsAnswer, VerdictGiven
+from watchpost.server.search import Search, session_filter
+from watchpost.server.slos import SlosAnswer
+from watchpost.server.spending import SpendingAnswer
 from watchpost.server.unpriced import UnpricedAnswer, UnpricedCalls
 from watchpost.store.readers import MetricReader
 
 _Schemas = dict[str, dict[str, object]]
 
 _ANSWERS = (
+    SlosAnswer,
     SessionsAnswer,
     SessionAnswer,
     StepsAnswer,
     StepDetailAnswer,
+    LinesAnswer,
     FlagsAnswer,
     FlagDetail,
     VerdictGiven,
+    ErasureGiven,
+    ErasureAsked,
+    ErasureAnswer,
+    ErasuresAnswer,
     PrecisionsAnswer,
+    HoldGiven,
+    HoldAnswer,
     ContractsAnswer,
     ContractAnswer,
     PinGiven,
+    FeedbackGiven,
+    FeedbacksAnswer,
     StreamsAnswer,
     PointsAnswer,
     UnpricedAnswer,
@@ -50,6 +78,21 @@ _ANSWERS = (
     MeasuresAnswer,
     MeasuredAnswer,
     ContributorsAnswer,
+    ReleasesAnswer,
+    ReleaseAnswer,
+    ReleaseGiven,
+    RetractionGiven,
+    VersionsAnswer,
+    SpendingAnswer,
+    AlertsAnswer,
+    AlertDetail,
+    AcknowledgementGiven,
+    SilencesAnswer,
+    SilenceAnswer,
+    SilenceGiven,
+    BacktestAnswer,
+    BacktestGiven,
+    ReviewAnswer,
     Problem,
 )
 _REF = "#/components/schemas/"
@@ -76,7 +119,7 @@ class JsonResponse(Response):
         return msgspec.json.encode(content)
 
 
-def session_filter(
+def wanted_sessions(
     *,
     project: Text = "",
     session_id: Text = "",
@@ -84,34 +127,65 @@ def session_filter(
     outcome: Outcome | Literal[""] = "",
     workflow: Text = "",
     user_id: Text = "",
+    service: Text = "",
+    org_id: Text = "",
+    feature: Text = "",
+    release: Text = "",
+    trace: Text = "",
+    entity: Text = "",
+    text: Text = "",
+    text_since: Since = "",
+    flag: Text = "",
+    error: Literal["", "true", "false"] = "",
+    since: Since = "",
+    until: Since = "",
     cursor: Cursor = "",
     limit: Limit = 50,
 ) -> SessionFilter:
     """The filter that a query string asks for; an empty value is no condition."""
-    before = read_cursor(cursor)
-    return SessionFilter(
-        project=project,
-        session_id=session_id,
-        state=state,
-        outcome=outcome,
-        workflow=workflow,
-        user_id=user_id,
-        before=before,
-        limit=limit,
-    )
+    asked = {
+        "project": project,
+        "session_id": session_id,
+        "state": state,
+        "outcome": outcome,
+        "workflow": workflow,
+        "user_id": user_id,
+        "service": service,
+        "org_id": org_id,
+        "feature": feature,
+        "release": release,
+        "trace": trace,
+        "entity": entity,
+        "text": text,
+        "text_since": text_since,
+        "flag": flag,
+        "error": error,
+        "since": since,
+        "until": until,
+    }
+    return msgspec.structs.replace(session_filter(asked), before=read_cursor(cursor), limit=limit)
 
 
-Wanted = Annotated[SessionFilter, Depends(session_filter)]
+Wanted = Annotated[SessionFilter, Depends(wanted_sessions)]
+Anything = Annotated[
+    str,
+    Query(
+        max_length=1024,
+        description="Tried as key, session id, trace id, user, what texts name, and text, in this order",
+    ),
+]
 
 
-def router(archive: Archive, points: MetricReader, unpriced: UnpricedCalls, readiness: ReadinessCheck) -> APIRouter:
+def router(
+    archive: Archive, search: Search, points: MetricReader, unpriced: UnpricedCalls, readiness: ReadinessCheck
+) -> APIRouter:
     """The routes under `/api`. They read the stores, so they are plain functions, which run in worker threads."""
     routes = APIRouter(prefix="/api", default_response_class=JsonResponse)
 
     @routes.get("/sessions", responses=described(SessionsAnswer))
-    def sessions(wanted: Wanted) -> Response:
+    def sessions(wanted: Wanted, q: Anything = "") -> Response:
         """Sessions, latest activity first."""
-        return JsonResponse(archive.page(wanted))
+        return JsonResponse(search.sessions(wanted, q))
 
     @routes.get("/sessions/{key}", responses=described(SessionAnswer, 308, 404))
     def session(key: str) -> Response:

@@ -22,9 +22,11 @@ from watchpost.server.answers import (
     StepsAnswer,
     detail_answer,
     flag_answer,
+    missing_answer,
     session_answer,
     step_answer,
 )
+from watchpost.server.kept_traces import KeptTraces
 from watchpost.server.problem import MovedError, NotFoundError, ParameterError
 from watchpost.store.readers import LogReader, SessionReader, StepRow
 from watchpost.store.state import FlagReader, VerdictReader
@@ -102,11 +104,19 @@ class StepNumbers:
 class Archive:
     """What can be looked at. Its methods read the stores and block; call them from a worker thread."""
 
-    def __init__(self, sessions: SessionReader, flags: FlagReader, logs: LogReader, verdicts: VerdictReader) -> None:
+    def __init__(
+        self,
+        sessions: SessionReader,
+        flags: FlagReader,
+        logs: LogReader,
+        verdicts: VerdictReader,
+        traces: KeptTraces,
+    ) -> None:
         self._sessions = sessions
         self._flags = flags
         self._logs = logs
         self._verdicts = verdicts
+        self._traces = traces
         self._numbers = StepNumbers(sessions, remembered=10_000)
 
     def page(self, wanted: SessionFilter) -> SessionsAnswer:
@@ -119,8 +129,12 @@ class Archive:
         for flag in found:
             flags[flag.project, flag.session_id].append(flag)
         more = len(rows) > len(shown)
+        traces = self._traces.of([row.key for row in shown])
         return SessionsAnswer(
-            [session_answer(row, self._numbered(row, flags[row.project, row.session_id], said)) for row in shown],
+            [
+                session_answer(row, self._numbered(row, flags[row.project, row.session_id], said), traces[row.key])
+                for row in shown
+            ],
             cursor(shown[-1]) if more else None,
         )
 
@@ -128,7 +142,8 @@ class Archive:
         """One session; raises `MovedError` for one that was merged away and `NotFoundError` for a key never seen."""
         summary = self._summary(key)
         flags = self._flags_of(summary)
-        return session_answer(summary, self._numbered(summary, flags, self.said(flags)))
+        numbered = self._numbered(summary, flags, self.said(flags))
+        return session_answer(summary, numbered, self._traces.of([summary.key])[summary.key])
 
     def steps(self, key: str, after: int, limit: int) -> StepsAnswer:
         """The steps numbered `after + 1` to `after + limit`; raises as `session` does."""
@@ -145,7 +160,7 @@ class Archive:
         numbers = self._numbers.of(summary, named | flagged)
         said = self.said(flags)
         return Overview(
-            session_answer(summary, self._numbered(summary, flags, said)),
+            session_answer(summary, self._numbered(summary, flags, said), self._traces.of([summary.key])[summary.key]),
             self._steps(summary, flags, said, after, limit),
             {(trace.hex(), span.hex()): number for (trace, span), number in numbers.items()},
         )
@@ -159,16 +174,16 @@ class Archive:
             raise NotFoundError(f"no step {step_id} in this session")
         step = row.step
         reading = self._sessions.reading(summary.project, step.trace_id, step.span_id)
-        if reading is None:
-            raise NotFoundError(
-                f"step {step_id} is counted, but its span cannot be read: it is being written, or is no longer kept"
-            )
-        logs = self._logs.logs(summary.project, step.trace_id, step.span_id, LOGS_SHOWN)
         around = self._sessions.steps(summary, max(row.number - 2, 0), 3)
         ids = {r.number: (r.step.span_id.hex(), r.step.trace_id.hex()) for r in around}
         flags = self._flags_of(summary)
         answer = step_answer(row, _by_span(flags, [row], self.said(flags)))
-        return StepPlace(detail_answer(answer, reading, logs), ids.get(row.number - 1), ids.get(row.number + 1))
+        if reading is None:
+            detail = missing_answer(answer, self._traces.missing(summary.key))
+        else:
+            logs = self._logs.logs(summary.project, step.trace_id, step.span_id, LOGS_SHOWN)
+            detail = detail_answer(answer, reading, logs)
+        return StepPlace(detail, ids.get(row.number - 1), ids.get(row.number + 1))
 
     def said(self, flags: Sequence[Flag]) -> dict[str, Verdict]:
         """The verdict that holds about each of these flags that has one, by the flag's id."""

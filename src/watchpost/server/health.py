@@ -10,6 +10,7 @@ import msgspec
 from watchpost.model.cost import UnpricedReason
 from watchpost.model.notice import DeliveryState
 from watchpost.rules.precision import Row
+from watchpost.runtime.retention import RetentionNumbers
 
 
 class HealthNumbers(msgspec.Struct, frozen=True):
@@ -18,7 +19,7 @@ class HealthNumbers(msgspec.Struct, frozen=True):
     `apply_seconds` is the time spent in all batches applied; `react_lag_s` is how long ago the oldest delivery was received
     that has not been reacted to, 0 if there is none. `unpriced` counts received model calls by why they have no
     price, `drift_measured` and `drift_failed` the checkpoints at which sessions were compared with their task and were not, `outbox` notices by (channel, state), and `telemetry_rows` and
-    `telemetry_bytes` by table, the latter as they lie on disk. `precision` is what people said of flags.
+    `telemetry_bytes` by table, the latter as they lie on disk. `retention` is what was kept and let go, `precision` what people said of flags.
     """
 
     accepted_spans: int = 0
@@ -41,7 +42,9 @@ class HealthNumbers(msgspec.Struct, frozen=True):
     outbox: Mapping[tuple[str, DeliveryState], int] = {}
     telemetry_rows: Mapping[str, int] = {}
     telemetry_bytes: Mapping[str, int] = {}
+    retention: RetentionNumbers = RetentionNumbers()
     precision: Sequence[Row] = ()
+    crowded_rules: Sequence[str] = ()
 
 
 class Health(Protocol):

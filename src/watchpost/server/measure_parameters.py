@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -22,8 +22,8 @@ from watchpost.query.measures import (
     Ratio,
     SessionsQuestion,
 )
+from watchpost.server.days import UTC_DAYS, Days
 from watchpost.server.problem import ParameterError
-from watchpost.server.unpriced import since_ns
 
 DAY_NS = 86_400 * 10**9
 QUANTILE = "0.95"
@@ -34,6 +34,7 @@ _QUANTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9])?|100)")
 _LONGEST = 1024
 _MOST_VALUES = 200
 _MOST_PAGE = 1_000
+_RELEASE = "release:"
 
 WINDOW = ("since", "until", "quantile")
 OF_POINTS = (*WINDOW, "step", "by", "compare", "top")
@@ -55,17 +56,33 @@ class Asked(msgspec.Struct, frozen=True):
             raise ParameterError("step", fault)
 
 
-def asked_of(measure: Measure, parameters: Sequence[tuple[str, str]], now_ns: int) -> Asked:
-    """What is asked of a measure; the last 24 hours where nothing says otherwise."""
+def asked_of(
+    measure: Measure,
+    parameters: Sequence[tuple[str, str]],
+    now_ns: int,
+    days: Days,
+    released_ns: Callable[[str], int],
+) -> Asked:
+    """What is asked of a measure; the last 24 hours where nothing says otherwise. `released_ns` says when the release of an id was.
+
+    Compared with a release, the window begins there, and is cut short, on both sides, where it would not be over yet.
+    """
     given = _Given(measure, parameters, OF_POINTS)
-    question = given.question(now_ns)
+    question = given.question(now_ns, days)
+    compare = given.one("compare")
+    if compare.startswith(_RELEASE):
+        at_ns = released_ns(compare.removeprefix(_RELEASE))
+        length = min(question.until_ns - question.since_ns, now_ns - at_ns)
+        if length <= 0:
+            raise ParameterError("compare", "nothing was measured since this release yet")
+        question = msgspec.structs.replace(question, since_ns=at_ns, until_ns=at_ns + length)
+        compare = "previous"
     step = duration_ns(given.one("step"), "step") if given.one("step") else 0
     question = msgspec.structs.replace(
         question, step_ns=step, by=given.by(), top=given.number("top", MOST_GROUPS, MOST_GROUPS)
     )
     if (points := _points(question)) > MOST_POINTS:
         raise ParameterError("step", f"too small: {points} points, of which at most {MOST_POINTS} are answered")
-    compare = given.one("compare")
     length = question.until_ns - question.since_ns
     earlier = length if compare == "previous" else duration_ns(compare, "compare") if compare else 0
     if earlier > question.since_ns:
@@ -73,7 +90,9 @@ def asked_of(measure: Measure, parameters: Sequence[tuple[str, str]], now_ns: in
     return Asked(question, earlier, bool(given.one("top")))
 
 
-def asked_sessions(measure: Measure, parameters: Sequence[tuple[str, str]], now_ns: int) -> SessionsQuestion:
+def asked_sessions(
+    measure: Measure, parameters: Sequence[tuple[str, str]], now_ns: int, days: Days = UTC_DAYS
+) -> SessionsQuestion:
     """Which sessions are asked for."""
     if measure.of == "sample":
         raise ParameterError("name", f"{measure.name} says how Watchpost itself does; no sessions stand behind it")
@@ -84,7 +103,7 @@ def asked_sessions(measure: Measure, parameters: Sequence[tuple[str, str]], now_
     elif given.one("part") not in {"", "all"}:
         raise ParameterError("part", "it is all, or for a ratio over")
     limit = given.number("limit", 50, _MOST_PAGE)
-    return SessionsQuestion(given.question(now_ns), part, _place(given.one("cursor")), limit)
+    return SessionsQuestion(given.question(now_ns, days), part, _place(given.one("cursor")), limit)
 
 
 def cursor_of(last: Contributor) -> str:
@@ -133,9 +152,9 @@ class _Given:
             raise ParameterError("by", f"at most {MOST_BY} dimensions")
         return tuple(sorted(found, key=asked.index))
 
-    def question(self, now_ns: int) -> Question:
-        until = since_ns(self.one("until"), "until") if self.one("until") else now_ns
-        since = since_ns(self.one("since")) if self.one("since") else max(until - DAY_NS, 0)
+    def question(self, now_ns: int, days: Days) -> Question:
+        until = days.moment_ns(self.one("until"), "until", now_ns) if self.one("until") else now_ns
+        since = days.moment_ns(self.one("since"), "since", now_ns) if self.one("since") else max(until - DAY_NS, 0)
         if since >= until:
             raise ParameterError("until", "the window ends before it begins")
         return Question(self._measure, since, until, filters=self._filters(), quantile=self._quantile())

@@ -11,12 +11,12 @@ from watchpost.server.measure_parameters import OF_POINTS, OF_SESSIONS
 from watchpost.server.measures import ContributorsAnswer, MeasuredAnswer, Measures, MeasuresAnswer
 
 _MEANS = {
-    "since": "ISO 8601, UTC unless it says otherwise; empty for 24 hours before `until`",
-    "until": "ISO 8601; empty for now",
+    "since": "ISO 8601, UTC unless it says otherwise, or `today` or `yesterday`; empty for 24 hours before `until`",
+    "until": "As `since`; empty for now",
     "step": "A duration such as 10m; empty for one point",
     "by": "Up to three dimensions, joined by commas",
     "quantile": "Such as 0.95 or p95",
-    "compare": "`previous`, or by how much earlier the window is that it is compared with, such as 7d",
+    "compare": "`previous`, by how much earlier the window is that it is compared with, such as 7d, or `release:` and an id",
     "top": "How many groups are told apart",
     "part": "`all`, or `over` for what stands above a ratio's line",
     "cursor": "`next` of the page before",

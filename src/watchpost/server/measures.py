@@ -23,10 +23,14 @@ from watchpost.query.measures import (
     Unit,
     value_of,
 )
+from watchpost.query.releases import ReleaseFilter
 from watchpost.server.answers import moment, usd
+from watchpost.server.days import UTC_DAYS, Days
 from watchpost.server.measure_parameters import Asked, asked_of, asked_sessions, cursor_of
-from watchpost.server.problem import ParameterError
+from watchpost.server.problem import NotFoundError, ParameterError
+from watchpost.server.releases import SHOWN, ReleaseAnswer, found_release, release_answer
 from watchpost.store.readers import MeasureReader
+from watchpost.store.state import ReleaseReader
 
 NS = 10**9
 
@@ -79,6 +83,7 @@ class MeasuredAnswer(msgspec.Struct, frozen=True):
     """The answer to one question. `step` is in seconds, null for none; `quantile` null where the measure is none.
 
     `series` are the groups, the greatest value first, one of everything where nothing is grouped by; `rest` is all other groups together.
+    `releases` are those in the window that touch the projects and workflows that are asked for, the latest first, at most 200.
     """
 
     measure: MeasureAnswer
@@ -90,6 +95,7 @@ class MeasuredAnswer(msgspec.Struct, frozen=True):
     groups: int
     series: list[SeriesAnswer]
     rest: SeriesAnswer | None
+    releases: list[ReleaseAnswer]
 
 
 class ContributorAnswer(msgspec.Struct, frozen=True):
@@ -114,9 +120,13 @@ class Measures:
     Parameters are pairs of a name and a text, as they stand in a query string. Raises `ParameterError` for one that cannot be used.
     """
 
-    def __init__(self, reader: MeasureReader, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, reader: MeasureReader, releases: ReleaseReader, now_ns: Callable[[], int], days: Days = UTC_DAYS
+    ) -> None:
         self._reader = reader
+        self._releases = releases
         self._now_ns = now_ns
+        self._days = days
 
     @staticmethod
     def catalogue() -> MeasuresAnswer:
@@ -125,7 +135,7 @@ class Measures:
 
     def answer(self, name: str, parameters: Sequence[tuple[str, str]]) -> MeasuredAnswer:
         """What one measure comes to."""
-        asked = asked_of(_measure(name), parameters, self._now_ns())
+        asked = asked_of(_measure(name), parameters, self._now_ns(), self._days, self._released_ns)
         question = asked.question
         found = self._reader.measured(question)
         if found.groups > MOST_GROUPS and not asked.cut:
@@ -148,11 +158,12 @@ class Measures:
             found.groups if question.by else 1,
             [series.of(group) for group in groups],
             series.of(None) if rest and question.by else None,
+            [release_answer(each) for each in self._releases.releases(_releases_of(question))],
         )
 
     def sessions(self, name: str, parameters: Sequence[tuple[str, str]]) -> ContributorsAnswer:
         """A page of the sessions behind one point."""
-        asked = asked_sessions(_measure(name), parameters, self._now_ns())
+        asked = asked_sessions(_measure(name), parameters, self._now_ns(), self._days)
         more = msgspec.structs.replace(asked, limit=asked.limit + 1)
         found = self._reader.contributors(more)
         shown = found[: asked.limit]
@@ -161,6 +172,13 @@ class Measures:
             for one in shown
         ]
         return ContributorsAnswer(sessions, cursor_of(shown[-1]) if len(found) > len(shown) else None)
+
+    def _released_ns(self, release_id: str) -> int:
+        """When a release was; raises `ParameterError` for an id that is none."""
+        try:
+            return found_release(self._releases, release_id).at_ns
+        except NotFoundError as error:
+            raise ParameterError("compare", str(error)) from error
 
     def _before(self, asked: Asked, found: Measured) -> Measured | None:
         """The same of the window before, with the same groups told apart."""
@@ -217,6 +235,17 @@ def _steps(question: Question) -> Iterator[tuple[int, int]]:
     if question.step_ns:
         for start in range(question.since_ns, question.until_ns, question.step_ns):
             yield start, min(start + question.step_ns, question.until_ns)
+
+
+def _releases_of(question: Question) -> ReleaseFilter:
+    filters = dict(question.filters)
+    return ReleaseFilter(
+        filters.get("project", ()),
+        filters.get("workflow", ()),
+        since_ns=question.since_ns,
+        until_ns=question.until_ns,
+        limit=SHOWN,
+    )
 
 
 def _measure(name: str) -> Measure:

@@ -10,6 +10,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import ALLOWUTF8
 from prometheus_client.registry import Collector
 
+from watchpost.runtime.retention import RetentionNumbers
 from watchpost.server.health import Health, HealthNumbers
 
 _COUNTERS = (
@@ -90,11 +91,18 @@ def _families(now: HealthNumbers) -> Iterable[Metric]:
     drift.add_metric(["measured"], now.drift_measured)
     drift.add_metric(["failed"], now.drift_failed)
     yield drift
+    crowded = GaugeMetricFamily(
+        "watchpost_rule_groups_folded", "Rules with too many groups to tell apart.", labels=["rule"]
+    )
+    for rule in now.crowded_rules:
+        crowded.add_metric([rule], 1)
+    yield crowded
     outbox = GaugeMetricFamily("watchpost_outbox_notices", "Notices by channel and state.", labels=["channel", "state"])
     for (channel, state), count in now.outbox.items():
         outbox.add_metric([channel, state], count)
     yield outbox
     yield from _precision(now)
+    yield from _retention(now.retention)
     rows = GaugeMetricFamily("watchpost_telemetry_rows", "Rows stored, by table.", labels=["table"])
     size = GaugeMetricFamily("watchpost_telemetry_bytes", "Bytes on disk, by table.", labels=["table"])
     for table, count in now.telemetry_rows.items():
@@ -103,6 +111,23 @@ def _families(now: HealthNumbers) -> Iterable[Metric]:
         size.add_metric([table], count)
     yield rows
     yield size
+
+
+def _retention(now: RetentionNumbers) -> Iterable[Metric]:
+    yield CounterMetricFamily("watchpost_retention_sweeps", "Sweeps done.", value=now.sweeps)
+    yield CounterMetricFamily("watchpost_retention_failures", "Sweeps that a store cut short.", value=now.failures)
+    sessions = CounterMetricFamily(
+        "watchpost_retention_sessions", "Sessions whose traces were sorted, by what became of them.", labels=["fate"]
+    )
+    sessions.add_metric(["kept"], now.kept)
+    sessions.add_metric(["dropped"], now.dropped)
+    yield sessions
+    yield CounterMetricFamily("watchpost_retention_freed_bytes", "Bytes on disk freed.", value=now.freed_bytes)
+    yield GaugeMetricFamily(
+        "watchpost_retention_last_sweep_timestamp_seconds",
+        "When the last sweep was done, 0 before.",
+        value=now.last_ns / 1e9,
+    )
 
 
 def _precision(now: HealthNumbers) -> Iterable[Metric]:

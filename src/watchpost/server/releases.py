@@ -122,12 +122,16 @@ class ReleaseBook:
         if at_ns > now_ns + _AHEAD_NS:
             raise ParameterError("at", "more than a day ahead")
         workflow, by = line("workflow", given.workflow, 1024), line("by", given.by, BY_LENGTH)
-        return ReleaseTold(project, workflow, given.kind, name, version, at_ns, by, note("note", given.note, NOTE_LENGTH))
+        return ReleaseTold(
+            project, workflow, given.kind, name, version, at_ns, by, note("note", given.note, NOTE_LENGTH)
+        )
 
     def retraction(self, release_id: str, given: RetractionGiven) -> Retraction:
         """What is to be noted where a release was none; raises `NotFoundError` and `ParameterError`."""
         release = found_release(self._reader, release_id)
-        return Retraction(release, line("by", given.by, BY_LENGTH), note("note", given.note, NOTE_LENGTH), self._now_ns())
+        return Retraction(
+            release, line("by", given.by, BY_LENGTH), note("note", given.note, NOTE_LENGTH), self._now_ns()
+        )
 
     async def give(self, said: ReleaseTold | Retraction) -> tuple[ReleaseAnswer, bool]:
         """Note it: the release, and whether that holds already. Raises as `Notebook.note` does."""

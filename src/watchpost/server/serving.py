@@ -17,19 +17,34 @@ import uvicorn
 from watchpost.detect.catalogue import declared
 from watchpost.ingest.published_prices import price_table
 from watchpost.rules.precision import Precision
+from watchpost.rules.stretch import Quietness
+from watchpost.runtime.channels import slack_secrets
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings
 from watchpost.runtime.wiring import Watchpost, assemble, open_stores
 from watchpost.server.agent_metrics import AgentMetrics
-from watchpost.server.app import Reviewing, ServerSettings, create_app
+from watchpost.server.alerts import Alerts
+from watchpost.server.app import Reviewing, Searching, ServerSettings, create_app
+from watchpost.server.backtest import Backtests, Records
 from watchpost.server.contracts import Contracts
+from watchpost.server.days import Days
+from watchpost.server.erasure import ErasureDesk
+from watchpost.server.feedback import Feedback
 from watchpost.server.health import HealthNumbers
+from watchpost.server.inbound import Inbound, InboundSecrets
+from watchpost.server.kept_traces import KeptTraces
 from watchpost.server.measures import Measures
 from watchpost.server.readiness import ReadinessCheck
+from watchpost.server.release_versions import Versions
+from watchpost.server.releases import ReleaseBook
+from watchpost.server.rule_review import RuleReviews
 from watchpost.server.self_watch import SelfWatch
+from watchpost.server.slos import Slos
+from watchpost.server.spending import Spending
 from watchpost.server.unpriced import UnpricedCalls
 
 _MIB = 1 << 20
+_NS = 10**9
 
 SWITCH_S = 0.0002
 """How long one thread may hold the interpreter while others wait: requests are answered between the steps of a large batch.
@@ -86,6 +101,8 @@ class FlowHealth:
             outbox=stores.state.backlog(),
             telemetry_rows={size.table: size.rows for size in sizes},
             telemetry_bytes={size.table: size.bytes for size in sizes},
+            retention=self._watchpost.sweeper.tally,
+            crowded_rules=self._watchpost.alarms.crowded(),
             precision=Precision(self._watchpost.precision, stores.state.verdict_counts("")).rows(),
         )
 
@@ -151,19 +168,49 @@ class _Server(uvicorn.Server):
 async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, announce: Callable[[], None]) -> None:
     flow, stores = watchpost.flow, watchpost.stores
     health = FlowHealth(watchpost)
+    days = Days(settings.spending.zone)
+    agents = AgentMetrics(stores.telemetry, flow.tally.flags.counts, now_ns)
+    watchpost.eraser.tell(agents.erase, agents.erased)
     app = create_app(
         flow,
         sessions=stores.telemetry,
         flags=stores.state,
         logs=stores.telemetry,
+        searching=Searching(stores.telemetry, watchpost.redactor.delivery),
         points=stores.telemetry,
         unpriced=UnpricedCalls(stores.telemetry, lambda: price_table(now_ns())),
         readiness=ReadinessCheck(stores.telemetry, now_ns),
-        measures=Measures(stores.telemetry, now_ns),
+        measures=Measures(stores.telemetry, stores.state, now_ns, days),
+        releases=ReleaseBook(stores.state, flow, now_ns, days),
+        versions=Versions(stores.telemetry, now_ns, days),
+        spending=Spending(stores.telemetry, now_ns, days),
+        slos=Slos(watchpost.rules.slos, stores.telemetry, now_ns),
+        alerts=Alerts(stores.state, stores.state, flow, now_ns, rules=watchpost.rules.rules),
+        inbound=Inbound(
+            InboundSecrets(
+                slack_secrets(settings), settings.inbound.pagerduty_secrets, settings.inbound.alertmanager_token
+            ),
+            stores.state,
+            flow,
+            now_ns,
+        ),
+        backtests=backtests(settings, watchpost),
+        rule_reviews=RuleReviews(stores.state, stores.state, watchpost.rules.rules, now_ns, days),
         reviewing=Reviewing(stores.state, flow, watchpost.precision, now_ns),
+        traces=KeptTraces(stores.telemetry, stores.state),
         contracts=Contracts(stores.state, flow, now_ns, declared(settings.detectors)),
+        feedback=Feedback(stores.telemetry, flow, watchpost.redactor.delivery, now_ns),
+        erasures=ErasureDesk(
+            stores.telemetry,
+            stores.telemetry.eraser,
+            stores.state.eraser,
+            notes=flow,
+            redact=watchpost.redactor.delivery,
+            secret=stores.folder.key,
+            now_ns=now_ns,
+        ),
         health=health,
-        agents=AgentMetrics(stores.telemetry, flow.tally.flags.counts, now_ns),
+        agents=agents,
         settings=ServerSettings(
             host=settings.host, grpc_port=settings.grpc_port, max_body_bytes=settings.ingest.body_mib * _MIB
         ),
@@ -192,6 +239,8 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
     measuring = asyncio.create_task(
         flow.supervisor.persist("context drift", functools.partial(watchpost.drift_checker.run, flow.report, stop))
     )
+    purging = asyncio.create_task(flow.supervisor.persist("erasure", functools.partial(watchpost.eraser.run, stop)))
+    sweeping = asyncio.create_task(_sweeping(settings, watchpost, stop))
     watching = asyncio.create_task(
         flow.supervisor.persist("own health", functools.partial(SelfWatch(health, now_ns).run, flow.report, stop))
     )
@@ -199,6 +248,23 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
         await server.serve(sockets=[sock])
     finally:
         stop.set()
-        await asyncio.gather(*deliveries, *decoding, measuring, watching, return_exceptions=True)
+        await asyncio.gather(*deliveries, *decoding, measuring, purging, sweeping, watching, return_exceptions=True)
         flow.stop()
         await asyncio.to_thread(thread.join)
+
+
+def backtests(settings: Settings, watchpost: Watchpost) -> Backtests:
+    """Back-tests over the stores of a Watchpost."""
+    stores, session = watchpost.stores, settings.session
+    quiet = Quietness(round(session.quiet_seconds * _NS), round(session.idle_seconds * _NS))
+    records = Records(stores.telemetry, stores.telemetry, stores.state, quiet)
+    return Backtests(
+        records, watchpost.rules.rules, now_ns, Days(settings.spending.zone), settings.alerting.interval_seconds * _NS
+    )
+
+
+async def _sweeping(settings: Settings, watchpost: Watchpost, stop: asyncio.Event) -> None:
+    """Let go of what need not be kept, if that is wanted."""
+    if settings.retention.enabled:
+        sweep = functools.partial(watchpost.sweeper.run, stop)
+        await watchpost.flow.supervisor.persist("retention", sweep)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
-from urllib.parse import parse_qsl
 
-import msgspec
 from fastapi import APIRouter, Depends, Query
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,18 +14,9 @@ from watchpost.query.flags import FlagFilter
 from watchpost.server.answers import FlagDetail, FlagsAnswer
 from watchpost.server.api import Cursor, JsonResponse, Limit, Since, Text, described
 from watchpost.server.archive import read_cursor
-from watchpost.server.problem import ParameterError
+from watchpost.server.json_body import body_of, read_form, read_json
 from watchpost.server.review import PrecisionsAnswer, Review, VerdictGiven
 from watchpost.server.unpriced import since_ns
-
-BODY_LIMIT = 64 * 1024
-"""Bytes of a verdict that are read: more than its texts take at their longest, however they are written."""
-
-_FIELD = re.compile(r"(?:field `|\$\.)(?P<name>\w+)")
-"""How a validation error of msgspec names the field."""
-
-_FORM = "application/x-www-form-urlencoded"
-_JSON = "application/json"
 
 
 def flag_filter(
@@ -66,12 +54,6 @@ SessionKey = Annotated[str, Query(max_length=1024, description="The key of a ses
 def router(review: Review) -> APIRouter:
     """The routes. Those that only read the stores are plain functions, which run in worker threads."""
     routes = APIRouter(default_response_class=JsonResponse)
-    body: dict[str, object] = {
-        "requestBody": {
-            "required": True,
-            "content": {_JSON: {"schema": {"$ref": f"#/components/schemas/{VerdictGiven.__name__}"}}},
-        }
-    }
 
     @routes.get("/api/flags", responses=described(FlagsAnswer, 404))
     def flags(wanted: WantedFlags, session: SessionKey = "") -> Response:
@@ -83,10 +65,12 @@ def router(review: Review) -> APIRouter:
         """One flag with every verdict about it."""
         return JsonResponse(review.flag(flag_id))
 
-    @routes.post("/api/flags/{flag_id}/verdict", responses=described(FlagDetail, 404), openapi_extra=body)
+    @routes.post(
+        "/api/flags/{flag_id}/verdict", responses=described(FlagDetail, 404), openapi_extra=body_of(VerdictGiven)
+    )
     async def verdict(request: Request, flag_id: str) -> Response:
         """Confirm or dismiss a flag. 200 once the verdict holds; 202 where it is on disk and will."""
-        given = _read_json(await _body(request, _JSON))
+        given = await read_json(request, VerdictGiven)
         answer, holds = await _give(review, flag_id, given)
         return JsonResponse(answer, 200 if holds else 202)
 
@@ -97,7 +81,7 @@ def router(review: Review) -> APIRouter:
 
     @routes.post("/flags/{flag_id}/verdict", include_in_schema=False)
     async def say(request: Request, flag_id: str) -> Response:
-        given = _read_form(await _body(request, _FORM))
+        given = await read_form(request, VerdictGiven)
         answer, _ = await _give(review, flag_id, given)
         return RedirectResponse(f"/sessions/{answer.session}#flag-{answer.id}", 303)
 
@@ -109,39 +93,3 @@ async def _give(review: Review, flag_id: str, given: VerdictGiven) -> tuple[Flag
         return await review.give(flag_id, given)
     except OverloadedError as error:
         raise HTTPException(503, error.detail, {"retry-after": str(error.retry_after_s)}) from error
-
-
-async def _body(request: Request, media: str) -> bytes:
-    """A body of at most `BODY_LIMIT` bytes and of this media type."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media:
-        raise HTTPException(415, f"a verdict is sent as {media}")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            raise HTTPException(413, f"at most {BODY_LIMIT} bytes are read")
-    return bytes(body)
-
-
-def _read_json(body: bytes) -> VerdictGiven:
-    try:
-        return msgspec.json.decode(body, type=VerdictGiven)
-    except msgspec.DecodeError as error:
-        raise _fault(error) from error
-
-
-def _read_form(body: bytes) -> VerdictGiven:
-    try:
-        fields = parse_qsl(
-            body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=10
-        )
-        return msgspec.convert(dict(fields), VerdictGiven)
-    except msgspec.ValidationError as error:
-        raise _fault(error) from error
-    except ValueError as error:
-        raise ParameterError("body", "is no form") from error
-
-
-def _fault(error: msgspec.DecodeError) -> ParameterError:
-    field = _FIELD.search(str(error))
-    return ParameterError(field["name"] if field else "body", str(error))

@@ -28,7 +28,8 @@ class Node(msgspec.Struct, gc=False):
 
     `own` is the step as its span alone tells it. `call` tells this call from all others: the provider's id of the answer, or
     the model's id of the tool call; empty where there is none. `failed` marks a model call or a structural span that ended in
-    an error, `usage` is the total a structural span reports for all beneath it. `over_budget` says that the error is of a budget that was spent.
+    an error, `usage` is the total a structural span reports for all beneath it. `over_budget` says that the error is of a budget that was spent,
+    `answered` that an output was reported, `outline` that the texts are no longer kept.
     """
 
     span_id: bytes
@@ -54,6 +55,8 @@ class Node(msgspec.Struct, gc=False):
     own: Step | None
     counted: bool = False
     over_budget: bool = False
+    answered: bool = False
+    outline: bool = False
 
 
 def standing(node: Node) -> tuple[object, ...]:
@@ -173,4 +176,6 @@ def node_of(reading: Reading, trace_id: bytes) -> Node:
         step,
         step,
         over_budget=reading.status == "error" and kind in _STOPS and is_over_budget(reading.error),
+        answered=reading.output != "",
+        outline=reading.outline,
     )

@@ -121,7 +121,8 @@ class Session:
 
     def due_ns(self, quiet: Quiet) -> int:
         """When it will have ended unless something more comes in."""
-        rooted = all(trace.ended_roots and not trace.open_roots for trace in self.traces.values())
+        runs = [trace for trace in self.traces.values() if not trace.is_remark]
+        rooted = all(trace.ended_roots and not trace.open_roots for trace in runs)
         return self.received_ns() + (quiet.rooted_ns if rooted else quiet.idle_ns)
 
     def summary(self, due_ns: int, moved_to: str = "") -> Summary:
@@ -208,7 +209,17 @@ class Session:
     @property
     def is_agentic(self) -> bool:
         """Whether any of it is what an agent does."""
-        return any(trace.is_agentic for trace in self.traces.values())
+        return any(trace.is_agentic and not trace.is_remark for trace in self.traces.values())
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether texts of it are no longer kept: it is counted as ever, and judged no more."""
+        return any(trace.outlines for trace in self.traces.values())
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether only feedback about it has come so far: it is no session before something of it does."""
+        return bool(self.traces) and all(trace.is_remark for trace in self.traces.values())
 
     def _has_unseen_calls(self) -> bool:
         """Whether agents or tools worked for a model of which no call was seen, and no guardrail kept it from being called."""

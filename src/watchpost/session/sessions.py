@@ -106,7 +106,7 @@ class Sessions:
         for ref in self._loaded:
             session = self._sessions[ref]
             session.slots.clear()
-            session.state = self._clock.state(ref) if session.traces else "running"
+            session.state = self._clock.state(ref) if session.traces and not session.is_awaited else "running"
             session.outcome = outcome(session) if session.state == "ended" else None
         self._loading.clear()
         self._loaded.clear()
@@ -136,7 +136,7 @@ class Sessions:
                 led += self._hosts.followers(trace)
             waiting += [each for each in led if each.touched or self._home(each) != each.session_id]
             changed[after.project, after.session_id] = after
-            if trace.stirred or before != after.session_id:
+            if trace.stirred or (before != after.session_id and not trace.is_remark):
                 stirred |= {(after.project, after.session_id), (after.project, before)}
             trace.stirred = False
             if before != after.session_id:
@@ -210,6 +210,31 @@ class Sessions:
                 del self._traces[session.project, trace.trace_id]
                 self._hosts.forget(trace)
         return gone
+
+    def is_away(self, ref: SessionRef) -> bool:
+        """Whether a session has not ended and is not held."""
+        return bool(self._clock.due(ref)) and ref not in self._sessions
+
+    def erase(self, refs: Iterable[SessionRef], revision: int) -> tuple[list[Session], list[Session]]:
+        """Let go of these sessions and of all that was to be done about them: those that were held, and of these those that ran, which end with it."""
+        gone: list[Session] = []
+        ended: list[Session] = []
+        for ref in refs:
+            self._reminders.stop(ref)
+            runs = bool(self._clock.due(ref))
+            self._clock.stop(ref)
+            session = self._sessions.pop(ref, None)
+            if session is None:
+                continue
+            gone.append(session)
+            if runs:
+                session.state, session.outcome, session.revision = "ended", outcome(session), revision
+                ended.append(session)
+            self._held_bytes -= sum(trace.weight for trace in session.traces.values())
+            for trace in session.traces.values():
+                del self._traces[session.project, trace.trace_id]
+                self._hosts.forget(trace)
+        return gone, ended
 
     @property
     def open_count(self) -> int:
@@ -307,7 +332,7 @@ class Sessions:
 
     def _reopen(self, ref: SessionRef, session: Session) -> None:
         """Let a session in which something happened run on; what is only said of it afterwards changes nothing."""
-        if not session.traces:
+        if not session.traces or session.is_awaited:
             self._clock.stop(ref)
             session.state, session.outcome = "running", None
             return

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from watchpost.model.step import NO_FACETS, Reading, Step, Tokens
+from watchpost.model.step import FEEDBACK_SCOPE, NO_FACETS, Reading, Step, Tokens
 from watchpost.session.doings import Doings
 from watchpost.session.node import UNREPORTED, Node, absorbed, node_of, same_call, standing
 
@@ -35,7 +35,7 @@ class Trace:
     `claimed` that what names it changed; `weight` is what it then held in memory, in bytes.
     `twinned` names the calls that then stood among the session's twins. `agents` and `tools` count spans, `agent_spans` names those of
     kind agent, and `doings` what these did, once there are agents of two names; `tripped` says that a
-    guardrail stopped something; `target` is what an evaluation sent as a trace of its own speaks of.
+    guardrail stopped something; `outlines` counts the spans whose texts are no longer kept; `target` is what an evaluation sent as a trace of its own speaks of.
 
     Wrappers are demoted: a model call that has a model call beneath it is no step, for only the innermost one is the
     call; a tool call beneath a call of the same tool or call id, with no agent or model call between, is the same call seen on
@@ -74,8 +74,10 @@ class Trace:
         self.tripped = False
         self.target = b""
         self.usage: dict[bytes, Tokens] = {}
+        self.outlines = 0
         self._others = 0
         self._calls = 0
+        self._remarks = 0
         self._sessions: dict[str, int] = {}
         self._claims: dict[str, Claim] = {}
 
@@ -108,6 +110,11 @@ class Trace:
     def is_agentic(self) -> bool:
         """Whether it holds anything that an agent does, and not only what any program does."""
         return self._others < len(self.nodes)
+
+    @property
+    def is_remark(self) -> bool:
+        """Whether it is feedback alone: said of a run or of a session of which it shows nothing itself."""
+        return 0 < self._remarks == len(self.nodes)
 
     @property
     def is_stray(self) -> bool:
@@ -151,16 +158,18 @@ class Trace:
         self._children.setdefault(node.parent_id, []).append(node.span_id)
         if node.own_session:
             self._sessions[node.own_session] = self._sessions.get(node.own_session, 0) + 1
-        if not node.parent_id:
+        self._remarks += (is_remark := node.scope == FEEDBACK_SCOPE)
+        if not node.parent_id and not is_remark:
             self.ended_roots += node.end_ns != 0
             self.open_roots += node.end_ns == 0
-        if node.start_ns and (node.start_ns < self.started_ns or not self.started_ns):
+        if node.start_ns and not is_remark and (node.start_ns < self.started_ns or not self.started_ns):
             self.started_ns = node.start_ns
         self._claim(node)
         self._note(node)
         self.agents += node.kind in _AGENTIC
         if node.kind == "agent":
             self.agent_spans.add(node.span_id)
+        self.outlines += node.outline
         self._others += node.kind == "other"
         self._calls += node.kind == "llm"
         self.tools += node.kind == "tool"
@@ -182,6 +191,7 @@ class Trace:
             self._rebuild(node)
             return True
         self.nodes[node.span_id] = node
+        self.outlines += node.outline - old.outline
         if node.usage is not UNREPORTED:
             self.usage[node.span_id] = node.usage
         if node.end_ns and not old.end_ns and not node.parent_id:
@@ -209,7 +219,7 @@ class Trace:
             self.retitled.add(node.span_id)
         if node.step is not None:
             self.text_bytes += len(node.step.arguments) + len(node.step.result)
-        self.stirred |= node.kind != "evaluation" or not self.received_ns
+        self.stirred |= node.kind != "evaluation" or (not self.received_ns and node.scope != FEEDBACK_SCOPE)
         if node.kind != "evaluation":
             self.received_ns = max(self.received_ns, node.received_ns)
             self.ended_ns = max(self.ended_ns, node.end_ns)
@@ -352,7 +362,7 @@ class Trace:
                 self._stake("feature", node, facets.feature)
             if facets.release:
                 self._stake("release", node, facets.release)
-        if not node.parent_id:
+        if not node.parent_id and node.scope != FEEDBACK_SCOPE:
             self._stake("root", node, (node.kind == "agent" and node.agent) or node.name)
 
     def _stake(self, fact: str, node: Node, value: str) -> None:

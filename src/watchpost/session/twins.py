@@ -63,7 +63,8 @@ def _rank(place: Place) -> tuple[int, int, bytes, bytes]:
     if node.step is not None:
         tokens = node.step.tokens
         counts = (tokens.input, tokens.output, tokens.cached, tokens.cache_write, tokens.reasoning)
-        said = sum(count is not None for count in counts) + bool(node.step.arguments) + bool(node.step.result)
+        said = sum(count is not None for count in counts) + bool(node.step.arguments)
+        said += node.answered if node.kind == "llm" else bool(node.step.result)
     return -said, node.start_ns, trace_id, node.span_id
 
 

@@ -10,6 +10,8 @@ from typing import Protocol
 
 import msgspec
 
+from watchpost.model.ledger import LedgerRow as LedgerRow  # noqa: PLC0414 - passed on, as part of what is written
+from watchpost.model.ledger import LedgerStep as LedgerStep  # noqa: PLC0414 - passed on, as part of what is written
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import Attributes, LogLine, MetricPoint
@@ -23,59 +25,6 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     trace_id: bytes
     seq: int
     live: bool
-
-
-class LedgerStep(msgspec.Struct, frozen=True, gc=False):
-    """One counted step.
-
-    Times are Unix nanoseconds; `dur_us` is microseconds, None while running or where end precedes start; `first_us` is when the first token came. An evaluation has its `evaluator`, `score` and `label`.
-    """
-
-    trace_id: bytes
-    span_id: bytes
-    parent_id: bytes
-    start_ns: int
-    dur_us: int | None
-    kind: str
-    name: str
-    agent: str
-    model: str
-    tool: str
-    status: str
-    error_type: str
-    in_tok: int | None
-    out_tok: int | None
-    cost_nano: int | None
-    flags: tuple[str, ...] = ()
-    cached_tok: int | None = None
-    reasoning_tok: int | None = None
-    first_us: int | None = None
-    prompt: str = ""
-    evaluator: str = ""
-    score: float | None = None
-    label: str = ""
-
-
-class LedgerRow(msgspec.Struct, frozen=True):
-    """Everything counted for one session in one slot of ten minutes, by the start of its steps, in step order.
-
-    The row of the greatest `seq` replaces all others of its project, slot and session; `gone` takes the slot out.
-    `slot` is Unix seconds, a multiple of 600.
-    """
-
-    project: str
-    slot: int
-    session_id: str
-    seq: int
-    gone: bool
-    workflow: str
-    user_id: str
-    outcome: str
-    steps: tuple[LedgerStep, ...]
-    service: str = ""
-    org_id: str = ""
-    feature: str = ""
-    release: str = ""
 
 
 class StoredLog(msgspec.Struct, frozen=True):
@@ -142,6 +91,7 @@ class FoldSource(Protocol):
 
         Without `rest`, and with as much of `input` and `output` as a step is made of: whole of tool calls and handoffs, of a model call's
         input whether there was any, of other steps what `watchpost_core.utterance` looks at, none of what is no step. Where copies were merged and the winner lies beyond `upto`, none.
+        Of a span whose contents are no longer kept its outline.
         """
         ...
 

@@ -5,6 +5,7 @@ Every engine passes the same battery, `tests/store/`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -13,11 +14,12 @@ from watchpost.model.cost import UnpricedReason
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import LogLine, MetricType, Temporality
+from watchpost.query.logs import LogFilter
 from watchpost.query.measures import Contributor, Measured, Question, SessionsQuestion
 from watchpost.query.metrics import PointFilter, StreamFilter
 from watchpost.query.readiness import ReadinessFilter, ServiceSeen
 from watchpost.query.sessions import SessionFilter
-from watchpost.store.contracts import LedgerStep, StoredMetric
+from watchpost.store.contracts import LedgerRow, LedgerStep, StoredMetric
 
 
 class MetricStream(msgspec.Struct, frozen=True):
@@ -40,11 +42,18 @@ class StepRow(msgspec.Struct, frozen=True):
     step: LedgerStep
 
 
+class UnnamedError(Exception):
+    """What sessions were to be found by, because they name it, names nothing."""
+
+
 class SessionReader(Protocol):
     """What pages, API and CLI ask about sessions."""
 
     def sessions(self, wanted: SessionFilter) -> list[Summary]:
-        """At most `wanted.limit` summaries, latest activity first (`received_ns`, then key, descending), merged ones left out."""
+        """At most `wanted.limit` summaries, latest activity first (`received_ns`, then key, descending), merged ones left out.
+
+        Raises `UnnamedError` where `wanted.entity` names nothing.
+        """
         ...
 
     def session(self, key: str) -> Summary | None:
@@ -103,6 +112,22 @@ class MeasureReader(Protocol):
         ...
 
 
+class LedgerReader(Protocol):
+    """What is current in ledger and index of sessions, by time: what a stretch of history is told from."""
+
+    def steps_between(self, since_ns: int, until_ns: int) -> int:
+        """How many steps are stored of the slots from the one of `since_ns` until before `until_ns`; superseded copies count, so it is at most too many."""
+        ...
+
+    def rows_between(self, since_ns: int, until_ns: int) -> Iterator[LedgerRow]:
+        """The current rows of these slots, by slot. What is written meanwhile may be among them or not."""
+        ...
+
+    def sessions_between(self, since_ns: int, until_ns: int) -> Iterator[Summary]:
+        """Every session that started before `until_ns` and whose last step ended no earlier than `since_ns`, by `started_ns`; merged ones left out."""
+        ...
+
+
 class ReadinessReader(Protocol):
     """Which required fields services send."""
 
@@ -114,11 +139,44 @@ class ReadinessReader(Protocol):
         ...
 
 
+class FoundLine(msgspec.Struct, frozen=True):
+    """One log line and where it stands: `seq` is the log sequence of its delivery, `place` its place in it."""
+
+    project: str
+    seq: int
+    place: int
+    received_ns: int
+    line: LogLine
+
+
 class LogReader(Protocol):
-    """Log lines of one step."""
+    """Log lines."""
 
     def logs(self, project: str, trace_id: bytes, span_id: bytes, limit: int) -> list[LogLine]:
         """At most `limit` lines that carry this trace and span id, by time."""
+        ...
+
+    def log_lines(self, wanted: LogFilter) -> list[FoundLine]:
+        """At most `wanted.limit` lines, the latest first (`time_ns`, `seq`, `place`, descending)."""
+        ...
+
+    def sessions_of(self, traces: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], Summary]:
+        """The session that each of these traces, (project, trace id), belongs to, as far as it is in the index."""
+        ...
+
+
+class TextWindow(Protocol):
+    """How far back texts can be searched at once. No words are indexed, so that what is asked for is read."""
+
+    def text_since_ns(self, wanted: SessionFilter, most: int) -> int:
+        """Since when spans were received that are no more than `most`, or are those of the last day; 0 where all can be searched.
+
+        They can where what is asked for beside the text leaves few sessions, however many spans there are.
+        """
+        ...
+
+    def log_text_since_ns(self, wanted: LogFilter, most: int) -> int:
+        """The same of log lines; of those of a trace or session all can be searched."""
         ...
 
 

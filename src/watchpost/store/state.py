@@ -10,11 +10,15 @@ from typing import Protocol
 
 import msgspec
 
-from watchpost.model.fact import Verdict
+from watchpost.model.fact import Hold, Verdict
 from watchpost.model.flag import Flag
 from watchpost.model.knowledge import Draft, Lesson
 from watchpost.model.notice import DeliveryState, Due, Notice, Receipt
+from watchpost.model.release import Release, Track
 from watchpost.query.flags import FlagFilter, VerdictCount
+from watchpost.query.releases import ReleaseFilter
+from watchpost.store.alerts import AlertNews
+from watchpost.store.erasure import Erasure
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -48,6 +52,14 @@ class StoredVerdict(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
+class ReleaseNews(msgspec.Struct, frozen=True):
+    """Releases that are new or changed, the ids of those that turned out to be none, and the tracks that they follow from."""
+
+    releases: Sequence[Release] = ()
+    gone: Sequence[str] = ()
+    tracks: Sequence[Track] = ()
+
+
 class StateBatch(msgspec.Struct, frozen=True):
     """All that one `apply` writes to state, in one transaction with the cursor."""
 
@@ -58,13 +70,17 @@ class StateBatch(msgspec.Struct, frozen=True):
     lessons: Sequence[Lesson] = ()
     drafts: Sequence[Draft] = ()
     verdicts: Sequence[StoredVerdict] = ()
+    released: ReleaseNews = ReleaseNews()
+    raised: AlertNews = AlertNews()
+    erasures: Sequence[Erasure] = ()
+    holds: Sequence[Hold] = ()
 
 
 class StateWriter(Protocol):
     """The state of the flow."""
 
     def commit(self, batch: StateBatch) -> None:
-        """Flags, pins and drafts replace those of the same id, notices, lessons and verdicts of a known id stay, the cursor moves: all or nothing."""
+        """Flags, pins, drafts, releases, tracks and holds replace those of the same id, notices, lessons, verdicts and erasures of a known id stay, the cursor moves: all or nothing."""
         ...
 
     def cursor(self) -> Cursor:
@@ -124,11 +140,42 @@ class FlagList(VerdictReader, Protocol):
         ...
 
 
+class TrackReader(Protocol):
+    """What releases follow from."""
+
+    def release_tracks(self) -> list[Track]:
+        """Every track of every project."""
+        ...
+
+
+class ReleaseReader(Protocol):
+    """Releases of every kind."""
+
+    def releases(self, wanted: ReleaseFilter) -> list[Release]:
+        """At most `wanted.limit` releases, the latest first (`at_ns`, then id, descending)."""
+        ...
+
+    def release(self, release_id: str) -> Release | None:
+        """One of them, retracted or not."""
+        ...
+
+
+class HoldReader(Protocol):
+    """Which sessions people hold."""
+
+    def holds(self) -> list[Hold]:
+        """The holds that were not released, the latest first."""
+        ...
+
+
 class Outbox(Protocol):
     """Durable notices. A notice is due until a receipt says delivered or failed, whatever restarts in between."""
 
     def due(self, channel: str, now_ns: int, limit: int) -> list[Due]:
-        """The oldest waiting notices of a channel whose time has come."""
+        """Of each conversation of a channel the oldest waiting notice, where its time has come; the oldest of them first.
+
+        Its handle is that of the first delivered notice since the conversation's last resolve.
+        """
         ...
 
     def settle(self, receipt: Receipt) -> None:

@@ -51,6 +51,14 @@ LLM: tuple[Measure, ...] = (
         "Tokens that retrievals sent to be embedded.",
     ),
     Measure(
+        "tokens",
+        "llm",
+        "tokens",
+        "step",
+        Sum("tokens", _LLM),
+        "Input and output tokens of model calls, of those that report both.",
+    ),
+    Measure(
         "tokens_per_llm_call",
         "llm",
         "tokens",
@@ -84,6 +92,14 @@ LLM: tuple[Measure, ...] = (
         "step",
         Sum("cost", Where(billed=True)),
         "What model calls and embeddings cost; those without a price are told as such and add nothing.",
+    ),
+    Measure(
+        "tool_cost_usd",
+        "llm",
+        "usd",
+        "step",
+        Sum("asking_cost", Where(kinds=("tool", "handoff"))),
+        "What the model calls cost that asked for tools, shared evenly by the tool calls and handoffs that their agent made next.",
     ),
     Measure(
         "cost_per_llm_call_usd",

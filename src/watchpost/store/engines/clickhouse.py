@@ -6,47 +6,50 @@ must pick the winner itself. It does so here, by hand, because `FINAL` costs two
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self, cast
 
 import msgspec
 import pyarrow as pa
 
-from watchpost.model.session import Summary
+from watchpost.model.session import Summary, session_key
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import LogLine
+from watchpost.query.logs import LogFilter
 from watchpost.query.measures import Contributor, Measured, Question, SessionsQuestion
 from watchpost.query.metrics import PointFilter, StreamFilter
 from watchpost.query.readiness import ReadinessFilter, ServiceSeen
 from watchpost.query.sessions import SessionFilter
-from watchpost.store.contracts import Member, StoredMetric, TelemetryBatch
+from watchpost.store.contracts import LedgerRow, Member, StoredMetric, TelemetryBatch
 from watchpost.store.engines import clickhouse_columns as columns
 from watchpost.store.engines import clickhouse_exposition as exposition
+from watchpost.store.engines import clickhouse_ledger as ledger
 from watchpost.store.engines import clickhouse_measures as measures
 from watchpost.store.engines import clickhouse_metrics as metrics
 from watchpost.store.engines import clickhouse_readiness as readiness
 from watchpost.store.engines import clickhouse_rows as rows
 from watchpost.store.engines import clickhouse_samples as samples
+from watchpost.store.engines import clickhouse_search as search
+from watchpost.store.engines.clickhouse_erasure import ClickHouseEraser
 from watchpost.store.engines.clickhouse_handles import EmbeddedLimits, Handles, open_handles
+from watchpost.store.engines.clickhouse_retention import ClickHouseRetention, sampled
 from watchpost.store.engines.clickhouse_schema import TABLES, migrate
 from watchpost.store.engines.clickhouse_sql import fill
 from watchpost.store.engines.clickhouse_unpriced import unpriced_models, unpriced_sql
-from watchpost.store.readers import MetricStream, StepRow, UnpricedModel
+from watchpost.store.readers import FoundLine, MetricStream, StepRow, UnpricedModel
+from watchpost.store.retention import Sampled
 from watchpost.store.work import TraceSpan, WorkRow
 
-_FILTERS = {name: f"{name} = :{name}" for name in ("project", "session_id", "state", "outcome", "workflow", "user_id")}
 _LIMITS = EmbeddedLimits()
 _ONE_THREAD = {"max_threads": "1", "max_insert_threads": "1", "input_format_parallel_parsing": "0"}
 """For inserts: a batch is read sooner than threads to read it side by side are started, a third of the cost of a small one."""
 
+_VIEWS_TOO = {"deduplicate_blocks_in_dependent_materialized_views": "1"}
+"""For inserts that were cut short: of what is there already, views are still told."""
+
 _SEQUENCE = (1 << 63) - 1
 """The bits of `ver` that hold the log sequence."""
-
-
-def _fits(session: Summary, wanted: SessionFilter) -> bool:
-    asked = {name: getattr(wanted, name) for name in _FILTERS if getattr(wanted, name)}
-    return not session.moved_to and all(getattr(session, name) == value for name, value in asked.items())
 
 
 class TableSize(msgspec.Struct, frozen=True):
@@ -88,9 +91,27 @@ class ClickHouse:
             raise
         return cls(handles)
 
+    def retention(self) -> ClickHouseRetention:
+        """What keeps and lets go, on a handle of its own, so that it holds up neither the writer nor readers."""
+        client = self._handles.another()
+
+        def query(sql: str) -> list[Sequence[object]]:
+            return cast("list[Sequence[object]]", client.query(sql).result_rows)
+
+        return ClickHouseRetention(query, client.command, client.insert_arrow, self._handles.moving)
+
+    def sampled(self, keys: Sequence[str]) -> dict[str, Sampled]:
+        """See `SampledReader`."""
+        return sampled(self._handles.rows, keys)
+
     def close(self) -> None:
         """Give up the connection; what was written stays."""
         self._handles.close()
+
+    @property
+    def eraser(self) -> ClickHouseEraser:
+        """Takes sessions out, in the thread that writes."""
+        return ClickHouseEraser(self._handles)
 
     def write(self, batch: TelemetryBatch) -> None:
         """See `TelemetryWriter`. Integers of values must fit 64 bits; text that UTF-8 cannot hold is stored with U+FFFD in its place."""
@@ -108,7 +129,7 @@ class ClickHouse:
             parts += [("members", members), ("members_by_trace", members)]
         if batch.readings:
             parts.append(("spans", columns.span_table(batch.readings)))
-        settings = _ONE_THREAD | {"insert_deduplication_token": str(batch.number)}
+        settings = _ONE_THREAD | _VIEWS_TOO | {"insert_deduplication_token": str(batch.number)}
         for table, part in parts:
             self._handles.writer.insert_arrow(table, part, settings=settings)
 
@@ -128,7 +149,9 @@ class ClickHouse:
         """See `FoldSource`."""
         wanted = set(traces)
         sequence = f"bitAnd(ver, {_SEQUENCE}) <= {upto:d}"
-        found = rows.readings(self._of(rows.FOLD_SPAN, "spans", "trace_id", traces, sequence))
+        stored = self._of(rows.FOLD_SPAN, "spans", "trace_id", traces, sequence)
+        stored += self._of(rows.OUTLINE, "outlines", "trace_id", traces, sequence)
+        found = rows.readings(stored)
         return [reading for reading in found if (reading.project, reading.trace_id) in wanted]
 
     def _of(
@@ -180,15 +203,13 @@ class ClickHouse:
 
         A current row fits only if it is one of these, so a list of the current ones among them misses none.
         """
-        asked = {name: cast("str", getattr(wanted, name)) for name in _FILTERS if getattr(wanted, name)}
-        where = " AND ".join(["moved_to = ''", *(_FILTERS[name] for name in asked)])
+        where = search.sessions_where(wanted, self._handles.rows)
         if before is not None:
-            where += " AND received_ns <= :at AND (received_ns, key) < (:at, :key)"
-        at, key = before or (0, "")
-        sql = f"""
+            at, key = before
+            where += fill(" AND received_ns <= :at AND (received_ns, key) < (:at, :key)", at=at, key=key)
+        found = self._handles.rows(f"""
             SELECT received_ns, key, revision FROM sessions WHERE {where}
-            ORDER BY received_ns DESC, key DESC, revision DESC LIMIT :limit"""  # noqa: S608 - conditions are ours, values are filled in
-        found = self._handles.rows(fill(sql, at=at, key=key, limit=limit, **asked))
+            ORDER BY received_ns DESC, key DESC, revision DESC LIMIT {limit:d}""")  # noqa: S608 - conditions are ours, values are filled in
         return cast("list[tuple[int, str, int]]", found)
 
     def _current(self, candidates: list[tuple[int, str, int]], wanted: SessionFilter) -> list[Summary]:
@@ -200,7 +221,7 @@ class ClickHouse:
         held = {s.key: s for s in self._summaries(keys)}
         current: dict[str, Summary] = {}
         for received_ns, key, _ in candidates:
-            if held[key].received_ns == received_ns and _fits(held[key], wanted):
+            if held[key].received_ns == received_ns and search.fits(held[key], wanted):
                 current[key] = held[key]
         return list(current.values())
 
@@ -265,6 +286,18 @@ class ClickHouse:
         """See `MeasureReader`."""
         return measures.contributors(self._handles.rows(measures.sessions_sql(asked)))
 
+    def steps_between(self, since_ns: int, until_ns: int) -> int:
+        """See `LedgerReader`."""
+        return ledger.steps_between(self._handles.rows, since_ns, until_ns)
+
+    def rows_between(self, since_ns: int, until_ns: int) -> Iterator[LedgerRow]:
+        """See `LedgerReader`."""
+        return ledger.rows_between(self._handles.rows, since_ns, until_ns)
+
+    def sessions_between(self, since_ns: int, until_ns: int) -> Iterator[Summary]:
+        """See `LedgerReader`."""
+        return ledger.sessions_between(self._handles.rows, since_ns, until_ns)
+
     def services_seen(self, wanted: ReadinessFilter) -> list[ServiceSeen]:
         """See `ReadinessReader`."""
         services = readiness.Services(self._handles.rows(readiness.services_sql(wanted)))
@@ -281,6 +314,24 @@ class ClickHouse:
                 fill(sql, project=project, trace=trace_id or bytes(16), span=span_id or bytes(8), limit=limit)
             )
         )
+
+    def log_lines(self, wanted: LogFilter) -> list[FoundLine]:
+        """See `LogReader`."""
+        return search.lines(self._handles.rows(search.lines_sql(wanted)))
+
+    def sessions_of(self, traces: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], Summary]:
+        """See `LogReader`."""
+        keys = {(m.project, m.trace_id): session_key(m.project, m.session_id) for m in self.members_of_traces(traces)}
+        held = {s.key: s for s in self._summaries(sorted(set(keys.values()))) if not s.moved_to}
+        return {trace: held[key] for trace, key in keys.items() if key in held}
+
+    def text_since_ns(self, wanted: SessionFilter, most: int) -> int:
+        """See `TextWindow`."""
+        return search.text_since_ns(wanted, most, self._handles.rows)
+
+    def log_text_since_ns(self, wanted: LogFilter, most: int) -> int:
+        """See `TextWindow`."""
+        return search.log_text_since_ns(wanted, most, self._handles.rows)
 
     def streams(self, wanted: StreamFilter) -> list[MetricStream]:
         """See `MetricReader`."""

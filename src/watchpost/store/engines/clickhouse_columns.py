@@ -185,6 +185,11 @@ def session_table(rows: Sequence[Summary]) -> pa.Table:
         "org_id": _text([s.org_id for s in rows]),
         "feature": _text([s.feature for s in rows]),
         "release": _text([s.release for s in rows]),
+        "success": pa.array([None if s.success is None else int(s.success) for s in rows], pa.uint8()),
+        **{
+            name: pa.array([list(getattr(s, name)) for s in rows], _TEXTS)
+            for name in ("breaches", "within", "unchecked")
+        },
     }
     return pa.table(columns)
 

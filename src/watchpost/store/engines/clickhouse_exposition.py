@@ -18,7 +18,7 @@ PREWHERE slot >= :slot AND seq >= :seq
 ORDER BY seq DESC LIMIT 1 BY project, slot, session_id"""  # noqa: S608 - names are ours, values are filled in
 
 _TRACES = """
-SELECT project, trace_id, min(start_ns), max(end_ns) FROM spans
+SELECT project, trace_id, min(start_ns), max(end_ns) FROM merge('^(spans|outlines)$')
 WHERE project IN :projects AND trace_id IN :traces AND kind != 'evaluation' AND start_ns > 0
 GROUP BY project, trace_id"""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,11 @@ class Handles:
 
     def __init__(self, connect: Callable[[], Client], readers: int, restore: Callable[[], None]) -> None:
         self.writer = connect()
+        self._connect = connect
+        self.moving = threading.Lock()
+        """Held by whoever copies rows to another partition, or deletes rows that might be on their way."""
         self._restore = restore
+        self._others: list[Client] = []
         self._free: queue.LifoQueue[Client] = queue.LifoQueue()
         self._readers = [connect() for _ in range(readers)]
         for reader in self._readers:
@@ -51,9 +56,14 @@ class Handles:
         with self.reader() as client:
             return cast("list[Sequence[object]]", client.query(sql).result_rows)
 
+    def another(self) -> Client:
+        """A handle for long work beside the others; closed with them."""
+        self._others.append(self._connect())
+        return self._others[-1]
+
     def close(self) -> None:
         """Close every handle; calling it again does nothing."""
-        for client in (*self._readers, self.writer):
+        for client in (*self._readers, *self._others, self.writer):
             client.close()
         self._restore()
 

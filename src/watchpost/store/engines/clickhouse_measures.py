@@ -14,8 +14,9 @@ from typing import cast
 from watchpost.query.measures import (
     MOST_SCORE,
     PER_UNIT,
-    RETRIED_WITHIN_NS,
     SESSION_DIMENSIONS,
+    SIGNALS,
+    VERSION_DIMENSIONS,
     Cell,
     Contributor,
     Count,
@@ -33,6 +34,7 @@ from watchpost.query.measures import (
     Sum,
     Where,
 )
+from watchpost.store.engines.clickhouse_derived import DERIVED, used_sql
 from watchpost.store.engines.clickhouse_rows import STEP
 from watchpost.store.engines.clickhouse_sql import fill
 
@@ -51,6 +53,7 @@ _STEP_FIELDS: Mapping[Field, str] = {
     "reasoning_tokens": "reasoning_tok",
     "tokens": "(in_tok + out_tok)",
     "cost": "cost_nano",
+    "asking_cost": "asking_cost",
     "score": f"toInt64(round(if(isFinite(score) AND abs(score) <= {MOST_SCORE}, score, NULL) * {PER_UNIT['score']}))",
 }
 _SESSION_FIELDS: Mapping[Field, str] = {
@@ -65,6 +68,7 @@ _SESSION_FIELDS: Mapping[Field, str] = {
     "llm_calls": "llm_calls",
     "tool_calls": "tool_calls",
     "retries": "retries",
+    "success": "success",
 }
 _FIELDS: Mapping[Of, Mapping[Field, str]] = {"step": _STEP_FIELDS, "flag": _STEP_FIELDS, "session": _SESSION_FIELDS}
 
@@ -212,6 +216,13 @@ class _Parts:
             )
             if values
         ]
+        for column, limits in (
+            ("breaches", where.breached),
+            ("arrayConcat(breaches, within)", where.checked),
+            ("unchecked", where.unchecked),
+        ):
+            if limits:
+                given.append(f"hasAny({column}, [{', '.join(map(_text, limits))}])")
         if where.flags:
             given.append(f"hasAny(flags, [{', '.join(map(_text, where.flags))}])")
         given += [
@@ -219,8 +230,9 @@ class _Parts:
             for asked, condition in (
                 (where.ended, "status != 'running'"),
                 (where.failed, "status = 'error'"),
-                (where.flagged, "notEmpty(flags)"),
                 (where.retried, "retried"),
+                (where.flagged, f"arrayExists(kind -> kind NOT IN ({', '.join(map(_text, SIGNALS))}), flags)"),
+                (where.succeeded, "success = 1"),
                 (where.billed, "(kind = 'llm' OR (kind = 'retrieval' AND isNotNull(in_tok)))"),
             )
             if asked
@@ -245,8 +257,17 @@ def _placed(question: Question, parts: _Parts, counted: str) -> str:
 
 def _rows(question: Question, named: str) -> str:
     """The sessions, steps or flags in the window that pass the filters, with the columns that are named anywhere in the rest of the query."""
+    return used_sql(_counted_rows(question, named), question)
+
+
+def _counted_rows(question: Question, named: str) -> str:
+    """The same, whatever their sessions used."""
     of = question.measure.of
-    filters = [(name, fill(f"{_column(name)} IN :values", values=values)) for name, values in question.filters]
+    filters = [
+        (name, fill(f"{_column(name)} IN :values", values=values))
+        for name, values in question.filters
+        if name not in VERSION_DIMENSIONS
+    ]
     if of == "session":
         passing = "".join(f" AND {condition}" for _, condition in filters)
         return f"""
@@ -255,28 +276,24 @@ def _rows(question: Question, named: str) -> str:
     rows = "".join(f" AND {condition}" for name, condition in filters if name in SESSION_DIMENSIONS)
     steps = "".join(f" AND {condition}" for name, condition in filters if name not in SESSION_DIMENSIONS)
     words = {*re.findall(r"\w+", named + steps), *(_column(name) for name in question.by), "start_ns"}
-    retries = "retried" in words
-    if retries:
-        words |= {"kind", "tool", "status", "trace_id", "span_id"}
+    derived = [row for name, row in DERIVED.items() if name in words]
+    words.update(*(row.columns for row in derived))
     if of == "flag":
         words.add("flags")
     lists = [name for name in STEP if name in words]
-    since_ns = question.since_ns - RETRIED_WITHIN_NS if retries else question.since_ns
+    around_ns = max((row.around_ns for row in derived), default=0)
+    since_ns, until_ns = question.since_ns - around_ns, question.until_ns + around_ns
     titles = ", ".join(_column(name) for name in SESSION_DIMENSIONS if name != "project")
-    first, end = since_ns // _SLOT_NS * _SLOT_S, -(-question.until_ns // _SLOT_NS) * _SLOT_S
+    first, end = since_ns // _SLOT_NS * _SLOT_S, -(-until_ns // _SLOT_NS) * _SLOT_S
     joined = f"""
         SELECT project, session_id, whose, {titles}, {", ".join(lists)}
         FROM (SELECT *, {_WHOSE} AS whose FROM ledger FINAL WHERE NOT gone AND slot >= {first} AND slot < {end}{rows})
         ARRAY JOIN {", ".join(f"`steps.{name}` AS {name}" for name in lists)}
-        WHERE start_ns >= {since_ns} AND start_ns < {question.until_ns}"""  # noqa: S608 - values are filled in
-    if retries:
-        joined = f"""
-            SELECT *, kind = 'tool' AND any(status) OVER before = 'error'
-              AND start_ns - any(start_ns) OVER before <= {RETRIED_WITHIN_NS} AS retried
-            FROM ({joined})
-            WINDOW before AS (PARTITION BY project, session_id, kind, tool ORDER BY start_ns, trace_id, span_id
-              ROWS BETWEEN 1 PRECEDING AND 1 PRECEDING)"""  # noqa: S608 - a query of ours
-        steps += f" AND start_ns >= {question.since_ns}"
+        WHERE start_ns >= {since_ns} AND start_ns < {until_ns}"""  # noqa: S608 - values are filled in
+    for row in derived:
+        joined = row.sql(joined)
+    if derived:
+        steps += f" AND start_ns >= {question.since_ns} AND start_ns < {question.until_ns}"
     if of == "flag":
         joined = f"SELECT *, flag FROM ({joined}) ARRAY JOIN arrayDistinct(flags) AS flag"  # noqa: S608 - a query of ours
     return f"SELECT * FROM ({joined}) WHERE 1{steps}"  # noqa: S608 - values are filled in

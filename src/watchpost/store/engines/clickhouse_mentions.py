@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from watchpost.store.engines.clickhouse_sql import fill
 
-_THING = r"\\(?:u[0-9a-fA-F]{4}|[nrt])|[A-Za-z0-9_.+-]+@[A-Za-z0-9.-]+|[A-Za-z0-9_-]*[0-9][A-Za-z0-9_-]*|\b_*[A-Z]{5,}_*\b"
+_THING = (
+    r"\\(?:u[0-9a-fA-F]{4}|[nrt])|[A-Za-z0-9_.+-]+@[A-Za-z0-9.-]+|[A-Za-z0-9_-]*[0-9][A-Za-z0-9_-]*|\b_*[A-Z]{5,}_*\b"
+)
 """RE2. What a backslash begins in JSON matches too, so that it is passed over, and is left out afterwards."""
 
 _SHORTEST = 3

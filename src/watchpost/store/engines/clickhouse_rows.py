@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 
 from watchpost.model.session import Summary, Totals
-from watchpost.model.step import STEP_KINDS, Facets, Judged, Reading, Tokens
+from watchpost.model.step import STEP_KINDS, WITHHELD, Facets, Judged, Reading, Tokens
 from watchpost.model.telemetry import LogLine
 from watchpost.store.contracts import LedgerStep, Member
 from watchpost_core.mentions import packed
@@ -29,21 +29,32 @@ _FACETS = "org_id, feature, release, prompt, first_us, evaluator, score, label"
 _INPUT = "if(empty(texts), input, texts[1])"
 _OUTPUT = "if(empty(texts), output, texts[2])"
 
-WHOLE_SPAN = f"{_SPAN_HEAD}, {_INPUT}, {_OUTPUT}, rest, refs, mentioned, {_FACETS}"
+WHOLE_SPAN = f"{_SPAN_HEAD}, {_INPUT}, {_OUTPUT}, rest, refs, mentioned, {_FACETS}, 0"
 """The columns of a whole reading, in the order that `readings` takes them."""
 
 _CUT = f"substringUTF8({{text}}, 1, {UTTERED})"
 _FOLD_INPUT = f"multiIf(kind IN ('tool', 'handoff'), {_INPUT}, kind = 'llm', substringUTF8({_INPUT}, 1, 1), kind IN ({_STEPS}), {_CUT.format(text=_INPUT)}, '')"
 _FOLD_OUTPUT = f"multiIf(kind IN ('tool', 'handoff'), {_OUTPUT}, kind IN ({_STEPS}), {_CUT.format(text=_OUTPUT)}, '')"
 
-FOLD_SPAN = f"{_SPAN_HEAD}, {_FOLD_INPUT}, {_FOLD_OUTPUT}, '{{}}', refs, mentioned, {_FACETS}"
+FOLD_SPAN = f"{_SPAN_HEAD}, {_FOLD_INPUT}, {_FOLD_OUTPUT}, '{{}}', refs, mentioned, {_FACETS}, 0"
 """The same with what the fold needs: no `rest`, texts of steps alone, and of a model call's input whether there is any."""
+
+OUTLINE = f"{_SPAN_HEAD}, {_FOLD_INPUT}, {_FOLD_OUTPUT}, '{{}}', '', mentioned, {_FACETS}, 1"
+"""The same of an outline."""
+
+_SPAN_COLUMNS = f"{_SPAN_HEAD}, {_FACETS}"
+_MARKED = f"if({{text}} = '', '', '{WITHHELD}')"
+
+OUTLINED_COLUMNS = f"{_SPAN_COLUMNS}, texts"
+OUTLINED = f"{_SPAN_COLUMNS}, [{_MARKED.format(text=_INPUT)}, {_MARKED.format(text=_OUTPUT)}]"
+"""What becomes the columns `OUTLINED_COLUMNS` of an outline, out of a span."""
 
 MEMBER = "project, session_id, trace_id, seq, live"
 
 SUMMARY = (
     "key, project, session_id, workflow, user_id, state, outcome, revision, started_ns, ended_ns, received_ns, due_ns,"
-    " steps, llm_calls, tool_calls, tool_errors, in_tok, out_tok, cached_tok, reasoning_tok, cost_nano, retries, unseen_tool_calls, estimated, moved_to, service, org_id, feature, release"
+    " steps, llm_calls, tool_calls, tool_errors, in_tok, out_tok, cached_tok, reasoning_tok, cost_nano, retries, unseen_tool_calls, estimated, moved_to, service, org_id, feature, release,"
+    " success, breaches, within, unchecked"
 )
 
 STEP = (
@@ -77,14 +88,22 @@ LINE = "time_ns, severity, trace_id, span_id, event_name, body, attributes"
 
 
 def readings(rows: Iterable[Row]) -> list[Reading]:
-    """Rows of `WHOLE_SPAN` or `FOLD_SPAN`; of several copies of one span only the winning one, at the place of the first."""
+    """Rows of `WHOLE_SPAN` or `FOLD_SPAN`; of several copies of one span only the winning one, at the place of the first.
+
+    Of a copy and its outline it is the copy.
+    """
     won: dict[tuple[object, object, object], Row] = {}
     for row in rows:
         at = (row[0], row[1], row[2])
         held = won.get(at)
-        if held is None or cast("int", row[4]) > cast("int", held[4]):
+        if held is None or _copy(row) > _copy(held):
             won[at] = row
     return [_reading(row) for row in won.values()]
+
+
+def _copy(row: Row) -> tuple[int, int]:
+    """By which copies of one span are ordered, the winning one last."""
+    return cast("int", row[4]), -cast("int", row[46])
 
 
 def _reading(row: Row) -> Reading:
@@ -109,6 +128,7 @@ def _reading(row: Row) -> Reading:
         facets,
         row[42],
         judged,
+        row[46] == 1,
     )
     return Reading(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
 
@@ -132,7 +152,9 @@ def summaries(rows: Iterable[Row]) -> list[Summary]:
 def _summary(row: Row) -> Summary:
     counts = (*row[12:23], row[23] == 1)
     totals = Totals(*counts)  # type: ignore[arg-type] # the columns stand in the order of the fields
-    values = (*row[:6], row[6] or None, *row[7:12], totals, *row[24:29])
+    success = None if row[29] is None else row[29] == 1
+    limits = [tuple(cast("Sequence[str]", limits)) for limits in row[30:33]]
+    values = (*row[:6], row[6] or None, *row[7:12], totals, *row[24:29], success, *limits)
     return Summary(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
 
 

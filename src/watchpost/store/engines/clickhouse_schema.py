@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from watchpost.store.engines.clickhouse_erasure import SCRATCH
+from watchpost.store.engines.clickhouse_mentions import mentions
+from watchpost.store.engines.clickhouse_tiers import tiers
 from watchpost.store.versions import StoreNewerError
 
 _DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000"
@@ -246,6 +249,14 @@ _FACETS = (
 )
 """By what use and cost are told apart, and what evaluations say; rows from before say nothing of it."""
 
+_APPRAISED = """
+ALTER TABLE sessions
+  ADD COLUMN IF NOT EXISTS success Nullable(UInt8) CODEC(ZSTD(1)),
+  ADD COLUMN IF NOT EXISTS breaches Array(LowCardinality(String)) CODEC(ZSTD(1)),
+  ADD COLUMN IF NOT EXISTS within Array(LowCardinality(String)) CODEC(ZSTD(1)),
+  ADD COLUMN IF NOT EXISTS unchecked Array(LowCardinality(String)) CODEC(ZSTD(1))"""
+"""Whether a session was a success, and which limits of its SLA it kept; rows from before say neither."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_SPANS, _MEMBERS, _MEMBERS_BY_TRACE, _LEDGER, _SESSIONS, _LOGS),
     (_METRICS,),
@@ -253,10 +264,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _TOLD,
     (_MENTIONED,),
     _FACETS,
+    (_APPRAISED,),
+    tiers(_RECEIVED_DAY, _WIDE, _DURABLE),
+    SCRATCH,
+    mentions(_DURABLE),
 )
 """The statements of each version, from version 1. A statement may run twice; a published version is never edited."""
 
-TABLES = ("spans", "members", "members_by_trace", "ledger", "sessions", "logs", "metrics")
+TABLES = (
+    "spans",
+    "outlines",
+    "members",
+    "members_by_trace",
+    "ledger",
+    "sessions",
+    "logs",
+    "metrics",
+    "sampling",
+    "mentions",
+)
 
 _VERSIONS = f"""
 CREATE TABLE IF NOT EXISTS schema_version (version UInt32, program String)

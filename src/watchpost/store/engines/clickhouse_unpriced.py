@@ -36,7 +36,7 @@ FROM calls LEFT JOIN (
   SELECT project, trace_id, span_id, argMax((
       provider, service, ifNull(cached_tok, 0) + ifNull(cache_write_tok, 0), ifNull(reasoning_tok, 0),
       least(ifNull(cached_tok, 0), ifNull(cache_write_tok, 0), ifNull(reasoning_tok, 0))), ver) AS found
-  FROM spans WHERE (project, trace_id) IN (SELECT project, trace_id FROM calls) AND kind IN ('llm', 'retrieval')
+  FROM merge('^(spans|outlines)$') WHERE (project, trace_id) IN (SELECT project, trace_id FROM calls) AND kind IN ('llm', 'retrieval')
   GROUP BY project, trace_id, span_id) AS named USING (project, trace_id, span_id)
 GROUP BY project, provider, model, service, reason
 ORDER BY calls DESC, project, model, provider, service, reason LIMIT :limit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Self, cast
+from typing import Self
 
 import msgspec
 import sqlalchemy as sa
@@ -12,11 +12,18 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from watchpost.model.fact import Verdict
+from watchpost.model.alert import Alert
+from watchpost.model.fact import Hold, Verdict
 from watchpost.model.flag import Flag
 from watchpost.model.knowledge import Draft, Lesson
-from watchpost.model.notice import AlertEvent, DeliveryState, Due, Notice, Receipt
+from watchpost.model.notice import DeliveryState, Due, Receipt
+from watchpost.model.release import Release, Track
+from watchpost.model.silence import Silence
+from watchpost.query.alerts import AlertFilter
 from watchpost.query.flags import FlagFilter, VerdictCount
+from watchpost.query.releases import ReleaseFilter
+from watchpost.store.alerts import AcknowledgedAlert, AlertGroup, StandingAlert
+from watchpost.store.engines import sql_alerts, sql_erasure, sql_holds, sql_outbox, sql_releases
 from watchpost.store.engines.sql_schema import migrate
 from watchpost.store.engines.sql_tables import CURSOR, DRAFTS, FLAGS, LESSONS, OUTBOX, PINS, TABLES, VERDICTS
 from watchpost.store.state import Cursor, SessionPin, StateBatch, StoredVerdict
@@ -57,17 +64,35 @@ class SqlState:
         """Give up the connections; what was committed stays."""
         self._engine.dispose()
 
+    @property
+    def eraser(self) -> sql_erasure.SqlErasures:
+        """What was erased, and what takes it out of here."""
+        return sql_erasure.SqlErasures(self._engine)
+
     def commit(self, batch: StateBatch) -> None:
         """See `StateWriter`."""
         cursor: dict[str, object] = {"id": 1, "batch": batch.cursor.batch, "seq": batch.cursor.seq}
         with self._engine.begin() as connection:
             self._put(connection, "cursor", [cursor], replace=True)
             self._put(connection, "flags", [_flag_row(each) for each in batch.flags], replace=True)
-            self._put(connection, "outbox", [_notice_row(each) for each in batch.notices], replace=False)
+            self._put(connection, "outbox", [sql_outbox.notice_row(each) for each in batch.notices], replace=False)
             self._put(connection, "pins", [msgspec.structs.asdict(each) for each in batch.pins], replace=True)
             self._put(connection, "lessons", [_lesson_row(each) for each in batch.lessons], replace=False)
             self._put(connection, "drafts", [msgspec.structs.asdict(each) for each in batch.drafts], replace=True)
             self._put(connection, "verdicts", [_verdict_row(each) for each in batch.verdicts], replace=False)
+            self._put(connection, "holds", [sql_holds.hold_row(each) for each in batch.holds], replace=True)
+            self._put(connection, "erasures", [sql_erasure.asked_row(each) for each in batch.erasures], replace=False)
+            sql_alerts.forget(connection, batch.raised)
+            for table, rows in sql_alerts.written(batch.raised).items():
+                self._put(connection, table, rows, replace=True)
+            released = batch.released
+            sql_releases.forget(connection, list(released.gone))
+            self._put(
+                connection, "releases", [sql_releases.release_row(each) for each in released.releases], replace=True
+            )
+            self._put(
+                connection, "release_tracks", [sql_releases.track_row(each) for each in released.tracks], replace=True
+            )
 
     def _put(self, connection: Connection, name: str, rows: list[dict[str, object]], *, replace: bool) -> None:
         """Insert rows into a table; those that are there already are replaced, or left as they are."""
@@ -165,6 +190,11 @@ class SqlState:
         with self._engine.connect() as connection:
             return [msgspec.json.decode(row.flag, type=Flag) for row in connection.execute(query)]
 
+    def holds(self) -> list[Hold]:
+        """See `HoldReader`."""
+        with self._engine.connect() as connection:
+            return sql_holds.holds(connection)
+
     def lessons(self, project: str) -> list[Lesson]:
         """See `KnowledgeSource`."""
         query = sa.select(LESSONS.c.lesson).order_by(LESSONS.c.project, LESSONS.c.version)
@@ -193,48 +223,81 @@ class SqlState:
                     found += [SessionPin(*row) for row in connection.execute(query)]
         return found
 
+    def release_tracks(self) -> list[Track]:
+        """See `TrackReader`."""
+        with self._engine.connect() as connection:
+            return sql_releases.tracks(connection)
+
+    def releases(self, wanted: ReleaseFilter) -> list[Release]:
+        """See `ReleaseReader`."""
+        with self._engine.connect() as connection:
+            return sql_releases.releases(connection, wanted)
+
+    def release(self, release_id: str) -> Release | None:
+        """See `ReleaseReader`."""
+        with self._engine.connect() as connection:
+            return sql_releases.release(connection, release_id)
+
     def due(self, channel: str, now_ns: int, limit: int) -> list[Due]:
         """See `Outbox`."""
-        query = (
-            sa.select(OUTBOX.c.id, OUTBOX.c.event, OUTBOX.c.attempts)
-            .where(OUTBOX.c.channel == channel, OUTBOX.c.state == "waiting", OUTBOX.c.retry_at_ns <= now_ns)
-            .order_by(OUTBOX.c.number)
-            .limit(limit)
-        )
         with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-        return [
-            Due(Notice(row.id, channel, msgspec.json.decode(row.event, type=AlertEvent)), row.attempts) for row in rows
-        ]
+            return sql_outbox.due(connection, channel, now_ns, limit)
 
     def settle(self, receipt: Receipt) -> None:
-        """See `Outbox`. A receipt for a notice that is not waiting changes nothing: what was delivered stays delivered."""
-        change = (
-            sa.update(OUTBOX)
-            .where(OUTBOX.c.id == receipt.notice_id, OUTBOX.c.state == "waiting")
-            .values(
-                state=receipt.state,
-                attempts=OUTBOX.c.attempts + 1,
-                retry_at_ns=receipt.retry_at_ns,
-                tried_ns=receipt.tried_ns,
-                detail=receipt.detail,
-            )
-        )
+        """See `Outbox`."""
         with self._engine.begin() as connection:
-            connection.execute(change)
+            sql_outbox.settle(connection, receipt)
+
+    def standing(self) -> list[Alert]:
+        """See `AlertMemory`."""
+        with self._engine.connect() as connection:
+            return sql_alerts.standing(connection)
+
+    def dispatched(self) -> list[Alert]:
+        """See `AlertMemory`."""
+        with self._engine.connect() as connection:
+            return sql_alerts.dispatched(connection)
+
+    def alert_groups(self) -> list[AlertGroup]:
+        """See `AlertMemory`."""
+        with self._engine.connect() as connection:
+            return sql_alerts.alert_groups(connection)
+
+    def silences(self, ended_after_ns: int) -> list[Silence]:
+        """See `AlertMemory`."""
+        with self._engine.connect() as connection:
+            return sql_alerts.silences(connection, ended_after_ns)
+
+    def alerts(self, wanted: AlertFilter) -> list[StandingAlert]:
+        """See `AlertReader`."""
+        with self._engine.connect() as connection:
+            return sql_alerts.alerts(connection, wanted)
+
+    def alert(self, alert_id: str) -> StandingAlert | None:
+        """See `AlertReader`."""
+        with self._engine.connect() as connection:
+            return sql_alerts.alert(connection, alert_id)
+
+    def alert_history(self, alert_id: str, limit: int) -> list[StandingAlert]:
+        """See `AlertReader`."""
+        with self._engine.connect() as connection:
+            return sql_alerts.alert_history(connection, alert_id, limit)
+
+    def acknowledged(self, alert_id: str) -> list[AcknowledgedAlert]:
+        """See `AlertReader`."""
+        with self._engine.connect() as connection:
+            return sql_alerts.acknowledged(connection, alert_id)
 
     def backlog(self) -> dict[tuple[str, DeliveryState], int]:
         """See `Outbox`."""
-        query = sa.select(OUTBOX.c.channel, OUTBOX.c.state, sa.func.count()).group_by(OUTBOX.c.channel, OUTBOX.c.state)
         with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-        return {(channel, cast("DeliveryState", state)): count for channel, state, count in rows}
+            return sql_outbox.backlog(connection)
 
 
 def _make_durable(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    """A commit of SQLite survives a power cut, and readers and the writer do not block each other."""
+    """A commit of SQLite survives a power cut, what is deleted is overwritten, and readers and the writer do not block each other."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", f"busy_timeout = {_BUSY_MS}"):
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", f"busy_timeout = {_BUSY_MS}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -295,17 +358,4 @@ def _flag_row(flag: Flag) -> dict[str, object]:
         "kind": flag.kind,
         "tool": flag.tool,
         "state": flag.state,
-    }
-
-
-def _notice_row(notice: Notice) -> dict[str, object]:
-    return {
-        "id": notice.id,
-        "channel": notice.channel,
-        "event": msgspec.json.encode(notice.event).decode(),
-        "state": "waiting",
-        "attempts": 0,
-        "retry_at_ns": 0,
-        "tried_ns": 0,
-        "detail": "",
     }

@@ -51,6 +51,7 @@ IMPERSONAL: Mapping[str, str] = {
     "release_tracks": "when those were used",
     "tombstones": "keyed digests",
     "silences": "what people wrote to be told of less",
+    "alert_acknowledgements": "who was on an alert, which is named by a digest",
     "alembic_version": "versions of this program",
 }
 """Tables that hold nothing of anybody, and why."""
