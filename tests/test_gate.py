@@ -146,7 +146,7 @@ def test_vulture_catches_a_function_that_nobody_calls(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "folder", "package"),
     [
-        ("check-dependencies", "src/watchpost/model", "yaml"),
+        ("check-dependencies", "src/watchpost/model", "tomlkit"),
         ("check-core-dependencies", "core/src/watchpost_core", "httpx"),
     ],
 )

@@ -247,7 +247,7 @@ def besiege(folder: Path, seed: int) -> Kills:
     return siege.kills
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_what_was_acknowledged_is_there_exactly_after_fifty_kills(tmp_path: Path) -> None:
     with ThreadPoolExecutor(len(SEEDS)) as pool:
         counts = [

@@ -46,7 +46,12 @@ def test_a_session_is_answered_with_the_fields_of_the_contract() -> None:
     assert answer["totals"]["cost_usd"] == "1.23456789"
     assert list(answer["flags"][0]) == FLAG
     assert (answer["flags"][0]["step"], answer["flags"][0]["step_id"]) == (2, flagged.span_id.hex())
-    assert house.get("/api/sessions").json() == {"sessions": [answer], "next": None}
+    assert house.get("/api/sessions").json() == {
+        "sessions": [answer],
+        "next": None,
+        "matched": "",
+        "searched_since": None,
+    }
 
 
 def test_a_running_session_has_no_end_and_no_outcome() -> None:
@@ -307,13 +312,22 @@ def test_the_description_names_every_field_that_is_answered() -> None:
     references = [part.split('"')[0] for part in json.dumps(described).split("#/components/schemas/")[1:]]
     assert set(references) <= set(schemas)
     assert set(described["paths"]) == {
+        "/api/alerts",
+        "/api/alerts/{alert_id}",
+        "/api/alerts/{alert_id}/acknowledge",
         "/api/contracts",
         "/api/contracts/{tool}",
         "/api/contracts/{tool}/pin",
+        "/api/erasures",
+        "/api/erasures/{erasure_id}",
         "/api/feedback",
         "/api/flags",
         "/api/flags/{flag_id}",
         "/api/flags/{flag_id}/verdict",
+        "/api/inbound/alertmanager",
+        "/api/inbound/pagerduty",
+        "/api/inbound/slack",
+        "/api/logs",
         "/api/measures",
         "/api/measures/{name}",
         "/api/measures/{name}/sessions",
@@ -321,13 +335,25 @@ def test_the_description_names_every_field_that_is_answered() -> None:
         "/api/readiness",
         "/api/received-metrics",
         "/api/received-metrics/{name}",
+        "/api/releases",
+        "/api/releases/{release_id}",
+        "/api/releases/{release_id}/retract",
+        "/api/rules",
+        "/api/rules/backtest",
+        "/api/rules/review",
         "/api/sessions",
         "/api/sessions/{key}",
         "/api/sessions/{key}/hold",
+        "/api/sessions/{key}/logs",
         "/api/sessions/{key}/release",
         "/api/sessions/{key}/steps",
         "/api/sessions/{key}/steps/{step_id}",
+        "/api/silences",
+        "/api/silences/{silence_id}",
+        "/api/slos",
+        "/api/spending",
         "/api/unpriced-models",
+        "/api/versions",
     }
     assert house.get("/docs").status_code == house.get("/redoc").status_code == 404
 

@@ -138,6 +138,7 @@ class Sweeper:
             done = await work
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopped, EVERY_S if done else SOON_S)
+        self._stopping = False
 
     def sweep(self) -> bool:
         """Do all that is due now; false where something is that must wait until the flow has caught up."""

@@ -15,6 +15,7 @@ from watchpost.server.alerts import (
     AcknowledgementGiven,
     AlertDetail,
     AlertsAnswer,
+    RulesAnswer,
     SilenceAnswer,
     SilenceGiven,
     SilencesAnswer,
@@ -32,6 +33,7 @@ from watchpost.server.backtest_answers import BacktestAnswer, BacktestGiven, Rev
 from watchpost.server.contracts import ContractAnswer, ContractsAnswer, PinGiven
 from watchpost.server.erasure import ErasureAnswer, ErasureAsked, ErasureGiven, ErasuresAnswer
 from watchpost.server.feedback import FeedbackGiven, FeedbacksAnswer
+from watchpost.server.inbound import TakenAnswer
 from watchpost.server.kept_traces import HoldAnswer, HoldGiven
 from watchpost.server.log_answers import LinesAnswer
 from watchpost.server.measures import ContributorsAnswer, MeasuredAnswer, MeasuresAnswer
@@ -51,6 +53,8 @@ _Schemas = dict[str, dict[str, object]]
 
 _ANSWERS = (
     SlosAnswer,
+    RulesAnswer,
+    TakenAnswer,
     SessionsAnswer,
     SessionAnswer,
     StepsAnswer,

@@ -85,6 +85,12 @@ class _AlertmanagerMessage(msgspec.Struct, frozen=True):
     alerts: list[_OneAlert]
 
 
+class TakenAnswer(msgspec.Struct, frozen=True):
+    """How many alerts were taken."""
+
+    alerts: int
+
+
 class Inbound:
     """Takes in what was verified, and notes what follows from it. What concerns no alert of ours is taken and comes to nothing."""
 

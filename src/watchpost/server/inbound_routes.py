@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from watchpost.server.alert_routes import let_in
-from watchpost.server.api import JsonResponse
-from watchpost.server.inbound import Inbound
+from watchpost.server.api import JsonResponse, described
+from watchpost.server.inbound import Inbound, TakenAnswer
 from watchpost.server.json_body import FORM, read_body
 
 SMALL, LARGE = 1 << 20, 4 << 20
@@ -43,7 +43,7 @@ def router(inbound: Inbound) -> APIRouter:
             await inbound.pagerduty(body)
         return Response()
 
-    @routes.post("/alertmanager")
+    @routes.post("/alertmanager", responses=described(TakenAnswer, 401, 403))
     async def alertmanager(
         request: Request, project: Annotated[str, Query(min_length=1, max_length=128)] = "default"
     ) -> Response:
@@ -54,7 +54,7 @@ def router(inbound: Inbound) -> APIRouter:
         )
         with let_in():
             taken = await inbound.alertmanager(await read_body(request, LARGE), project)
-        return JsonResponse({"alerts": taken})
+        return JsonResponse(TakenAnswer(taken))
 
     return routes
 

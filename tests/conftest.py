@@ -1,4 +1,4 @@
-"""Both ways to a ClickHouse: in this process, and through the HTTP interface of another."""
+"""Both ways to a ClickHouse: in this process, and through the HTTP interface of another; and how hypothesis runs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from watchpost.store.engines.clickhouse import ClickHouse
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+"""Tests are never timed: a machine may be busy."""
 
 _NUMBERS = itertools.count(1)
 
@@ -25,7 +30,7 @@ def embedded_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
 
 @pytest.fixture(scope="session")
 def front_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    program = Path(__file__).with_name("clickhouse_front.py")
+    program = Path(__file__).with_name("store") / "clickhouse_front.py"
     folder = tmp_path_factory.mktemp("front")
     with subprocess.Popen([sys.executable, program, folder / "db"], stdout=subprocess.PIPE, text=True) as front:
         assert front.stdout is not None
