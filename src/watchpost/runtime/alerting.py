@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -53,24 +54,31 @@ def routing(settings: Settings) -> Routing:
 
 
 def alarms(
-    settings: Settings, rules: RuleSet, telemetry: ClickHouse, state: SqlState, *, history: History, now_ns: int
+    settings: Settings,
+    rules: RuleSet,
+    telemetry: ClickHouse,
+    state: SqlState,
+    awake: Sequence[Summary],
+    *,
+    history: History,
+    now_ns: int,
 ) -> Alarms:
-    """Everything that is judged and told, going on from where the stores say it stood. Raises `SettingsError`."""
+    """Everything that is judged and told, going on from where the stores say it stood; `awake` are the sessions that run. Raises `SettingsError`."""
     routes = routing(settings)
     acknowledging = [name for name, section in settings.channels.items() if section.get("type") in ACKNOWLEDGING]
     dispatcher = Dispatcher(routes.root, routes.inhibitions, routes.intervals, acknowledging)
     engine = RuleEngine(rules.rules, history, interval_ns=settings.alerting.interval_seconds * _NS, since_ns=now_ns)
-    engine.fill((), *_lately(telemetry, state, now_ns), now_ns)
+    flags = state.flags_matching(FlagFilter(since_ns=now_ns - _FLAGS_NS, limit=_MOST))
+    engine.fill((), _known_again(telemetry, awake, flags, now_ns), flags, now_ns)
     return Alarms(engine, dispatcher, state, now_ns)
 
 
-def _lately(telemetry: ClickHouse, state: SqlState, now_ns: int) -> tuple[list[Summary], list[Flag]]:
-    """The sessions of the last hour and those that run, and the flags of the last day with theirs: what rules on single ones must know again."""
-    flags = state.flags_matching(FlagFilter(since_ns=now_ns - _FLAGS_NS, limit=_MOST))
-    found = telemetry.sessions(SessionFilter(since_ns=now_ns - _SESSIONS_NS, limit=_MOST))
-    found += telemetry.open_sessions(state.cursor().batch)
-    known = {summary.key: summary for summary in found}
-    for key in dict.fromkeys(session_key(flag.project, flag.session_id) for flag in flags):
-        if key not in known and (summary := telemetry.session(key)) is not None:
-            known[key] = summary
-    return list(known.values()), flags
+def _known_again(
+    telemetry: ClickHouse, awake: Sequence[Summary], flags: Sequence[Flag], now_ns: int
+) -> Iterable[Summary]:
+    """What rules on single sessions and flags must know after a restart: the sessions that run, those of the last hour, and those of the flags."""
+    lately = telemetry.sessions(SessionFilter(since_ns=now_ns - _SESSIONS_NS, limit=_MOST))
+    known = {summary.key: summary for summary in (*lately, *awake)}
+    flagged = {session_key(flag.project, flag.session_id) for flag in flags}
+    known |= {summary.key: summary for summary in telemetry.summaries(sorted(flagged - known.keys()))}
+    return known.values()

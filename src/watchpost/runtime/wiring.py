@@ -184,7 +184,7 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
     bell = Bell(deliverers)
     rules = rule_set(settings)
     history = BackgroundHistory(stores.telemetry, STORE_FAULTS)
-    raising = alarms(settings, rules, stores.telemetry, stores.state, history=history, now_ns=now_ns())
+    raising = alarms(settings, rules, stores.telemetry, stores.state, awake, history=history, now_ns=now_ns())
     flow = Flow(
         log=log,
         backlog=backlog,

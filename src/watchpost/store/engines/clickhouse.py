@@ -218,7 +218,7 @@ class ClickHouse:
         The current row may be later than the candidate: a session that ended between the two questions is still in its place.
         """
         keys = list(dict.fromkeys(key for _, key, _ in candidates))
-        held = {s.key: s for s in self._summaries(keys)}
+        held = {s.key: s for s in self.summaries(keys)}
         current: dict[str, Summary] = {}
         for received_ns, key, _ in candidates:
             if held[key].received_ns == received_ns and search.fits(held[key], wanted):
@@ -227,9 +227,10 @@ class ClickHouse:
 
     def session(self, key: str) -> Summary | None:
         """See `SessionReader`."""
-        return next(iter(self._summaries([key])), None)
+        return next(iter(self.summaries([key])), None)
 
-    def _summaries(self, keys: Sequence[str]) -> list[Summary]:
+    def summaries(self, keys: Sequence[str]) -> list[Summary]:
+        """Those of several keys, in one question and no order; a key never seen has none."""
         sql = f"SELECT {rows.SUMMARY} FROM sessions WHERE key IN :keys ORDER BY revision DESC LIMIT 1 BY key"  # noqa: S608 - names are ours
         return rows.summaries(self._handles.rows(fill(sql, keys=keys))) if keys else []
 
@@ -322,7 +323,7 @@ class ClickHouse:
     def sessions_of(self, traces: Sequence[tuple[str, bytes]]) -> dict[tuple[str, bytes], Summary]:
         """See `LogReader`."""
         keys = {(m.project, m.trace_id): session_key(m.project, m.session_id) for m in self.members_of_traces(traces)}
-        held = {s.key: s for s in self._summaries(sorted(set(keys.values()))) if not s.moved_to}
+        held = {s.key: s for s in self.summaries(sorted(set(keys.values()))) if not s.moved_to}
         return {trace: held[key] for trace, key in keys.items() if key in held}
 
     def text_since_ns(self, wanted: SessionFilter, most: int) -> int:
