@@ -22,14 +22,18 @@ class Phrases:
 
     def found(self, text: str) -> str:
         """The words that the first pattern to fit finds, empty where none does."""
-        looked_at = text[:LOOKED_AT]
-        if not looked_at.isascii():
-            looked_at = looked_at.encode(errors="replace").decode()
-        matched = self._any.Match(looked_at) if self._each else None
+        searched = beginning(text, LOOKED_AT)
+        matched = self._any.Match(searched) if self._each else None
         if not matched:
             return ""
-        found = self._each[min(matched)].search(looked_at)
+        found = self._each[min(matched)].search(searched)
         return "" if found is None else str(found[0])
+
+
+def beginning(text: str, length: int) -> str:
+    """The first so many characters of a text, as RE2 can read them: what UTF-8 cannot hold is replaced."""
+    cut = text[:length]
+    return cut if cut.isascii() else cut.encode(errors="replace").decode()
 
 
 def chosen(wording: Mapping[str, Sequence[str]], languages: Iterable[str], own: Iterable[str]) -> list[str]:

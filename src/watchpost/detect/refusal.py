@@ -13,6 +13,7 @@ import msgspec
 import re2
 
 from watchpost.detect.alike import shown
+from watchpost.detect.phrases import Phrases, beginning, check, chosen
 from watchpost.model.flag import Finding, Severity
 from watchpost.model.step import Step, StepKind
 
@@ -86,14 +87,7 @@ class RefusalSettings(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse settings that mean nothing: raises ValueError naming the field."""
-        for language in self.languages:
-            if language not in WORDING:
-                raise ValueError(f"languages: there is no {language!r} among {', '.join(WORDING)}")
-        for pattern in self.wording:
-            try:
-                re2.compile(pattern)
-            except re2.error as error:
-                raise ValueError(f"wording: {pattern!r} is no pattern: {error}") from error
+        check(WORDING, self.languages, self.wording)
 
 
 class Wording:
@@ -101,25 +95,15 @@ class Wording:
 
     def __init__(self, settings: RefusalSettings) -> None:
         self.settings = settings
-        chosen = [pattern for language in settings.languages for pattern in WORDING[language]] + list(settings.wording)
-        self._each = [re2.compile(f"(?i){pattern}") for pattern in chosen]
-        self._any = re2.Set.SearchSet(re2.Options())
-        for pattern in chosen:
-            self._any.Add(f"(?i){pattern}")
-        self._any.Compile()
+        self._phrases = Phrases(chosen(WORDING, settings.languages, settings.wording))
 
     def refuses(self, answer: str) -> str:
         """The words by which an answer refuses, empty where it does not."""
-        opening = answer[:_OPENING]
-        if not opening.isascii():
-            opening = opening.encode(errors="replace").decode()
-        matched = self._any.Match(opening) if self._each else None
-        if not matched:
+        opening = beginning(answer, _OPENING)
+        words = self._phrases.found(opening)
+        if words and _RULE.search(opening) is not None and _NO_RULE.search(opening) is None:
             return ""
-        if _RULE.search(opening) is not None and _NO_RULE.search(opening) is None:
-            return ""
-        found = self._each[min(matched)].search(opening)
-        return "" if found is None else str(found[0])
+        return words
 
 
 class RefusalDetector:
