@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from watchpost.alerting.instant import timestamp
 from watchpost.model.alert import Alert, Firing, Pending, Resolved
 from watchpost.model.flag import SEVERITIES
-from watchpost.model.notice import Notice, NoticeAction, Told
+from watchpost.model.notice import Notice, NoticeAction, Told, timestamp
 
 LISTED = 100
 """At most this many alerts stand in one notice."""

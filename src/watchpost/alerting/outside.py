@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-from watchpost.alerting.instant import timestamp
 from watchpost.alerting.plain_text import one_line
 from watchpost.model.alert import Alert, AlertState, Firing, Resolved, alert_id
 from watchpost.model.flag import Severity
-from watchpost.model.notice import AlertEvent
+from watchpost.model.notice import AlertEvent, timestamp
 from watchpost.model.outside_alert import OutsideAlert
 
 UNNAMED = "outside alert"

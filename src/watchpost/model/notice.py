@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -111,3 +112,12 @@ class Receipt(msgspec.Struct, frozen=True):
     tried_ns: int
     retry_at_ns: int = 0
     handle: str = ""
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def timestamp(at_ns: int) -> str:
+    """Unix nanoseconds as events write them, ISO 8601 in UTC with milliseconds, cut and not rounded: `2026-11-05T08:00:00.123Z`."""
+    moment = _EPOCH + timedelta(milliseconds=at_ns // 1_000_000)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from string import Formatter
 
 import msgspec
 
-from watchpost.model.notice import AlertEvent
+from watchpost.model.notice import AlertEvent, timestamp
 from watchpost.query.measures import Group, Unit
 from watchpost.rules.quantity import amount_text, duration_text
 from watchpost.rules.rule import OfFlags, OfMeasure, OfSession, Rule, Subject
@@ -19,7 +18,6 @@ RESERVED = ("alertname", "flapping", "owner", "project", "severity")
 SUMMARY_NAMES = ("value", "threshold", "window", "project", "latest")
 """What a summary may name beside the dimensions that its rule groups by; `latest` is what the latest flag says."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST = 1000
 _LONGEST_NAME = 200
 
@@ -113,12 +111,6 @@ def event_of(rule: Rule, group: Group, verdict: Verdict, look: Look, at_ns: int)
         summary=one_line(_summary(rule, group, verdict, look), _LONGEST),
         rule=rule.name,
     )
-
-
-def timestamp(at_ns: int) -> str:
-    """ISO 8601 in UTC with milliseconds, cut and not rounded: `2026-11-05T08:00:00.123Z`."""
-    moment = _EPOCH + timedelta(milliseconds=at_ns // 1_000_000)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def one_line(text: str, limit: int) -> str:

@@ -10,13 +10,13 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from watchpost.model.flag import SEVERITIES, Flag, Severity
-from watchpost.model.notice import AlertEvent, Notice
+from watchpost.model.notice import AlertEvent, Notice, timestamp
 from watchpost.model.session import session_key
+from watchpost.rules.event import one_line
 
 SUMMARY_LIMIT = 1000
 NAME_LIMIT = 200
@@ -24,8 +24,6 @@ NAME_LIMIT = 200
 
 FIELD = re.compile(r"(?:field `|\$\.)(?P<name>\w+)")
 """How a validation error of msgspec names the field."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RuleError(ValueError):
@@ -151,26 +149,20 @@ def _event(rule: FlagRule, subject: Subject) -> AlertEvent:
     flag = subject.flag
     window = flag.evidence.get("window")
     return AlertEvent(
-        timestamp=_timestamp(flag.at_ns),
-        service=_line(subject.service or rule.service or "unknown", NAME_LIMIT),
-        metric=_line(flag.kind, NAME_LIMIT),
-        tool=_line(subject.tool, NAME_LIMIT),
+        timestamp=timestamp(flag.at_ns),
+        service=one_line(subject.service or rule.service or "unknown", NAME_LIMIT),
+        metric=one_line(flag.kind, NAME_LIMIT),
+        tool=one_line(subject.tool, NAME_LIMIT),
         value=_number(flag.evidence.get("value"), 1.0),
         threshold=_number(flag.evidence.get("threshold"), 0.0),
-        window=_line(window, NAME_LIMIT) if isinstance(window, str) and window else "session",
+        window=one_line(window, NAME_LIMIT) if isinstance(window, str) and window else "session",
         severity=flag.severity,
         owner=rule.owner,
         runbook=rule.runbook,
         sessions=[session_key(flag.project, flag.session_id)],
-        summary=_line(flag.summary, SUMMARY_LIMIT),
+        summary=one_line(flag.summary, SUMMARY_LIMIT),
         rule=rule.name,
     )
-
-
-def _timestamp(at_ns: int) -> str:
-    """ISO 8601 in UTC with milliseconds, cut and not rounded: `2026-11-05T08:00:00.123Z`."""
-    moment = EPOCH + timedelta(milliseconds=at_ns // 1_000_000)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _number(value: object, absent: float) -> float:
@@ -182,9 +174,3 @@ def _number(value: object, absent: float) -> float:
     except OverflowError:
         return absent
     return number if math.isfinite(number) else absent
-
-
-def _line(text: str, limit: int) -> str:
-    """One line of at most `limit` characters: text from traces ends up in subjects, headers and terminals."""
-    line = "".join(char if char.isprintable() else " " for char in text[: limit + 1])
-    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from watchpost.model.alert import Alert, Firing, Pending, Resolved, alert_id
-from watchpost.model.notice import AlertEvent
+from watchpost.model.notice import AlertEvent, timestamp
 from watchpost.query.measures import Group
-from watchpost.rules.event import Look, Verdict, event_of, group_of, labels_of, timestamp
+from watchpost.rules.event import Look, Verdict, event_of, group_of, labels_of
 from watchpost.rules.rule import OfSession, Rule
 
 _LONGEST_HOLD_NS = 24 * 3600 * 10**9

@@ -10,10 +10,10 @@ from typing import cast, get_args
 import msgspec
 
 from watchpost.model.ledger import LedgerRow
-from watchpost.model.notice import AlertEvent, ErrorContext, Notice
+from watchpost.model.notice import AlertEvent, ErrorContext, Notice, timestamp
 from watchpost.model.session import session_key
 from watchpost.model.step import Reading, Step
-from watchpost.rules.event import one_line, timestamp
+from watchpost.rules.event import one_line
 from watchpost.session.session import Session, step_key
 from watchpost_core.error_evidence import ErrorType
 from watchpost_core.taxonomy import GROUPS

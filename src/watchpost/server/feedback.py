@@ -16,6 +16,7 @@ from watchpost.model.session import Summary, session_key
 from watchpost.model.step import FEEDBACK_SCOPE
 from watchpost.model.telemetry import Attributes, Delivery, Parcel, Span
 from watchpost.query.measures import MOST_SCORE
+from watchpost.server.json_body import fault_of
 from watchpost.server.problem import NotFoundError, ParameterError
 from watchpost.server.unpriced import since_ns
 from watchpost.store.contracts import Member
@@ -195,16 +196,11 @@ def read(body: bytes) -> list[FeedbackGiven]:
     return [_converted(each, f"{place}.") for place, each in enumerate(found)]
 
 
-_FIELD = re.compile(r"(?:field `|\$\.)(?P<name>\w+)")
-"""How a validation error of msgspec names the field."""
-
-
 def _converted(value: object, place: str) -> FeedbackGiven:
     try:
         return msgspec.convert(value, FeedbackGiven)
     except msgspec.ValidationError as error:
-        field = _FIELD.search(str(error))
-        raise ParameterError(f"{place}{field['name'] if field else 'body'}", str(error)) from error
+        raise fault_of(error, place) from error
 
 
 def _checked(given: FeedbackGiven, place: str) -> FeedbackGiven:

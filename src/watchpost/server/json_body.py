@@ -52,7 +52,7 @@ def decoded(body: bytes, kind: type[Given]) -> Given:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as error:
-        raise _fault(error) from error
+        raise fault_of(error) from error
     except RecursionError as error:
         raise ParameterError("body", "nests too deep") from error
 
@@ -64,11 +64,12 @@ async def read_form(request: Request, kind: type[Given]) -> Given:
         fields = parse_qsl(body, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_FIELDS)
         return msgspec.convert(dict(fields), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _fault(error) from error
+        raise fault_of(error) from error
     except ValueError as error:
         raise ParameterError("body", "is no form") from error
 
 
-def _fault(error: msgspec.DecodeError) -> ParameterError:
+def fault_of(error: msgspec.DecodeError, place: str = "") -> ParameterError:
+    """What msgspec has against a body, with the field that it names; `place` stands before it."""
     field = _FIELD.search(str(error))
-    return ParameterError(field["name"] if field else "body", str(error))
+    return ParameterError(f"{place}{field['name'] if field else 'body'}", str(error))

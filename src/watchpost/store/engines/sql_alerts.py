@@ -18,6 +18,7 @@ from watchpost.store.engines.sql_tables import (
     ALERTS,
     DISPATCHED,
     SILENCES,
+    without_nul,
 )
 
 Rows = list[dict[str, object]]
@@ -34,7 +35,7 @@ def written(news: AlertNews) -> dict[str, Rows]:
         "alert_groups": [msgspec.structs.asdict(group) for group in news.groups],
         "silences": [_silence_row(silence) for silence in news.silences],
         "alert_acknowledgements": [
-            {"id": each.id, "at_ns": each.at_ns, "by": _text(each.by)} for each in news.acknowledged
+            {"id": each.id, "at_ns": each.at_ns, "by": without_nul(each.by)} for each in news.acknowledged
         ],
     }
 
@@ -117,8 +118,8 @@ def _alert_row(alert: Alert, changed_ns: int) -> dict[str, object]:
             state = "resolved"
     return {
         "id": alert.id,
-        "project": _text(alert.project),
-        "rule": _text(alert.rule),
+        "project": without_nul(alert.project),
+        "rule": without_nul(alert.rule),
         "state": state,
         "severity": alert.event.severity,
         "changed_ns": changed_ns,
@@ -129,7 +130,7 @@ def _alert_row(alert: Alert, changed_ns: int) -> dict[str, object]:
 def _silence_row(silence: Silence) -> dict[str, object]:
     return {
         "id": silence.id,
-        "project": _text(silence.project),
+        "project": without_nul(silence.project),
         "ends_ns": silence.ends_ns,
         "silence": msgspec.msgpack.encode(silence),
     }
@@ -146,8 +147,3 @@ def _alerts(texts: Iterable[str]) -> list[Alert]:
 def _standing(connection: sa.Connection, query: sa.Select[tuple[str, int]]) -> list[StandingAlert]:
     rows = connection.execute(query)
     return [StandingAlert(msgspec.json.decode(row.alert, type=Alert), row.changed_ns) for row in rows]
-
-
-def _text(value: str) -> str:
-    """Without NUL, which databases do not take."""
-    return value.replace("\0", " ")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from watchpost.model.fact import Hold
-from watchpost.store.engines.sql_tables import HOLDS
+from watchpost.store.engines.sql_tables import HOLDS, without_nul
 
 
 def hold_row(hold: Hold) -> dict[str, object]:
     """A hold as a row; NUL, which databases do not take, becomes a space."""
     return {
-        "project": hold.project.replace("\0", " "),
-        "session_id": hold.session_id.replace("\0", " "),
-        "given_by": hold.by.replace("\0", " "),
-        "note": hold.note.replace("\0", " "),
+        "project": without_nul(hold.project),
+        "session_id": without_nul(hold.session_id),
+        "given_by": without_nul(hold.by),
+        "note": without_nul(hold.note),
         "at_ns": hold.at_ns,
         "released": hold.released,
     }

@@ -9,15 +9,15 @@ import sqlalchemy as sa
 
 from watchpost.model.release import Release, Track
 from watchpost.query.releases import ReleaseFilter
-from watchpost.store.engines.sql_tables import RELEASE_TRACKS, RELEASES
+from watchpost.store.engines.sql_tables import RELEASE_TRACKS, RELEASES, without_nul
 
 
 def release_row(release: Release) -> dict[str, object]:
     """A release as a row."""
     return {
         "id": release.id,
-        "project": _text(release.project),
-        "workflow": _text(release.workflow),
+        "project": without_nul(release.project),
+        "workflow": without_nul(release.workflow),
         "kind": release.kind,
         "at_ns": release.at_ns,
         "retracted": release.retracted is not None,
@@ -48,9 +48,9 @@ def releases(connection: sa.Connection, wanted: ReleaseFilter) -> list[Release]:
     table = RELEASES.c
     query = sa.select(table.release).order_by(table.at_ns.desc(), table.id.desc()).limit(wanted.limit)
     if wanted.projects:
-        query = query.where(table.project.in_([_text(each) for each in wanted.projects]))
+        query = query.where(table.project.in_([without_nul(each) for each in wanted.projects]))
     if wanted.workflows:
-        query = query.where(table.workflow.in_(["", *(_text(each) for each in wanted.workflows)]))
+        query = query.where(table.workflow.in_(["", *(without_nul(each) for each in wanted.workflows)]))
     if wanted.kind:
         query = query.where(table.kind == wanted.kind)
     if wanted.since_ns:
@@ -68,8 +68,3 @@ def release(connection: sa.Connection, release_id: str) -> Release | None:
     """See `ReleaseReader`."""
     row = connection.execute(sa.select(RELEASES.c.release).where(RELEASES.c.id == release_id)).one_or_none()
     return None if row is None else msgspec.json.decode(row.release, type=Release)
-
-
-def _text(value: str) -> str:
-    """Without NUL, which databases do not take."""
-    return value.replace("\0", " ")

@@ -214,3 +214,8 @@ ALERT_ACKNOWLEDGEMENTS = sa.Table(
 
 TABLES = _META.tables
 """All of them, by name."""
+
+
+def without_nul(value: str) -> str:
+    """Text as every database takes it."""
+    return value.replace("\0", " ")
