@@ -13,7 +13,7 @@ from watchpost.alerting.alertmanager_export import SECRETS, alertmanager_export
 from watchpost.alerting.route_file import SHIPPED_CHANNELS, Routing, read_routing, shipped_routing
 
 sys.path.append(str(Path(__file__).parents[1] / "live"))
-from alertmanager_process import may_be_missing, program
+from foreign_server import may_be_missing, program
 
 SECRET = "s3cr3t"  # noqa: S105  it is looked for in what is written
 CHANNELS: dict[str, dict[str, object]] = {
@@ -84,7 +84,7 @@ def test_channels_without_an_equivalent_are_named_with_the_reason() -> None:
     assert unset.left_out[0] == "channel agent-alerts: is not among the settings"
 
 
-@pytest.mark.skipif(may_be_missing(), reason="there is no amtool here, and no apt-get to bring one")
+@pytest.mark.skipif(may_be_missing("alertmanager"), reason="there is no amtool here, and no apt-get to bring one")
 @pytest.mark.parametrize("routing", [everything(), shipped_routing(SHIPPED_CHANNELS)], ids=["all channels", "shipped"])
 def test_amtool_takes_the_configuration(tmp_path: Path, routing: Routing) -> None:
     path = tmp_path / "alertmanager.yml"

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import msgspec
 import yaml
-from watchpost_process import eventually
+from foreign_server import ForeignServer
 
 from watchpost.alerting.alertmanager_config import alertmanager_config
 from watchpost.alerting.route_file import Routing
-
-STOP_S = 10
-
-
-def program(name: str) -> str | None:
-    """Where `alertmanager` or `amtool` is, beside the interpreter or on the path; None where there is none."""
-    beside = Path(sys.executable).with_name(name)
-    return str(beside) if beside.exists() else shutil.which(name) or shutil.which(f"prometheus-{name}")
-
-
-def may_be_missing() -> bool:
-    """Whether there is no Alertmanager and no way in which the set-up could have brought one."""
-    return program("alertmanager") is None and shutil.which("apt-get") is None
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -109,58 +91,36 @@ class AlertmanagerProcess:
     """A `with` block around an Alertmanager with its data in `folder`."""
 
     def __init__(self, folder: Path, configuration: Path) -> None:
-        self._folder = folder
-        self._configuration = configuration
-        self._url = ""
-
-    def __enter__(self) -> Self:
         for template in ("default.tmpl", "email.tmpl"):
             # Made to look where it is started; webhooks need nothing of them.
-            (self._folder / template).touch()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            address = "{}:{}".format(*free.getsockname())
-        self._url = f"http://{address}"
-        command = [
-            program("alertmanager") or "alertmanager",
-            f"--config.file={self._configuration}",
-            f"--storage.path={self._folder / 'alertmanager'}",
-            f"--web.listen-address={address}",
-            "--cluster.listen-address=",
-        ]
-        with (self._folder / "alertmanager.txt").open("wb") as said:
-            self._process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, cwd=self._folder)
-        try:
-            eventually(self._is_ready, 30)
-        except BaseException:
-            self._stop()
-            raise
+            (folder / template).touch()
+        self._server = ForeignServer(
+            "alertmanager",
+            folder,
+            lambda address: [
+                f"--config.file={configuration}",
+                f"--storage.path={folder / 'alertmanager'}",
+                f"--web.listen-address={address}",
+                "--cluster.listen-address=",
+            ],
+        )
+
+    def __enter__(self) -> Self:
+        self._server.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop()
+        self._server.__exit__(kind, error, at)
 
     def post(self, what: str, body: object) -> bytes:
         """What `/api/v2/alerts` or `/api/v2/silences` answers."""
         encoded = msgspec.json.encode(body)
         request = Request(  # noqa: S310  our own process
-            f"{self._url}/api/v2/{what}", data=encoded, headers={"Content-Type": "application/json"}, method="POST"
+            f"{self._server.url}/api/v2/{what}",
+            data=encoded,
+            headers={"Content-Type": "application/json"},
+            method="POST",
         )
         with urlopen(request, timeout=10) as answer:  # noqa: S310  our own process
             said: bytes = answer.read()
             return said
-
-    def _is_ready(self) -> bool | None:
-        assert self._process.poll() is None, (self._folder / "alertmanager.txt").read_text(encoding="utf-8")
-        try:
-            with urlopen(f"{self._url}/-/ready", timeout=5):  # noqa: S310  our own process
-                return True
-        except URLError:
-            return None
-
-    def _stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import msgspec
-from watchpost_process import eventually
-
-STOP_S = 10
+from foreign_server import ForeignServer
 
 CONFIGURATION = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -25,17 +18,6 @@ scrape_configs:
   - job_name: watchpost
     static_configs: [{{targets: ["{target}"]}}]
 """
-
-
-def program(name: str) -> str | None:
-    """Where `prometheus` or `promtool` is, beside the interpreter or on the path; None where there is none."""
-    beside = Path(sys.executable).with_name(name)
-    return str(beside) if beside.exists() else shutil.which(name)
-
-
-def may_be_missing() -> bool:
-    """Whether there is no Prometheus and no way in which the set-up could have brought one."""
-    return program("prometheus") is None and shutil.which("apt-get") is None
 
 
 class Sample(msgspec.Struct):
@@ -69,34 +51,25 @@ class PrometheusProcess:
     """A `with` block around a Prometheus that scrapes an address each second, with its data in `folder`."""
 
     def __init__(self, folder: Path, target: str) -> None:
-        self._folder = folder
-        self._target = target
-        self._url = ""
+        configuration = folder / "prometheus.yml"
+        configuration.write_text(CONFIGURATION.format(target=target), encoding="utf-8")
+        self._server = ForeignServer(
+            "prometheus",
+            folder,
+            lambda address: [
+                f"--config.file={configuration}",
+                f"--storage.tsdb.path={folder / 'prometheus'}",
+                f"--web.listen-address={address}",
+                "--enable-feature=exemplar-storage",
+            ],
+        )
 
     def __enter__(self) -> Self:
-        configuration = self._folder / "prometheus.yml"
-        configuration.write_text(CONFIGURATION.format(target=self._target), encoding="utf-8")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            address = "{}:{}".format(*free.getsockname())
-        self._url = f"http://{address}"
-        command = [
-            program("prometheus") or "prometheus",
-            f"--config.file={configuration}",
-            f"--storage.tsdb.path={self._folder / 'prometheus'}",
-            f"--web.listen-address={address}",
-            "--enable-feature=exemplar-storage",
-        ]
-        with (self._folder / "prometheus.txt").open("wb") as said:
-            self._process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
-        try:
-            eventually(self._is_ready, 30)
-        except BaseException:
-            self._stop()
-            raise
+        self._server.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop()
+        self._server.__exit__(kind, error, at)
 
     def ask(self, expression: str) -> dict[str, float]:
         """What an expression is now, by the labels of its samples, each a value, joined by spaces."""
@@ -113,22 +86,6 @@ class PrometheusProcess:
         return msgspec.json.decode(answer, type=_Exemplars).data
 
     def _get(self, what: str, **parameters: str) -> bytes:
-        with urlopen(f"{self._url}/api/v1/{what}?{urlencode(parameters)}", timeout=10) as answer:  # noqa: S310  our own process
+        with urlopen(f"{self._server.url}/api/v1/{what}?{urlencode(parameters)}", timeout=10) as answer:  # noqa: S310  our own process
             body: bytes = answer.read()
             return body
-
-    def _is_ready(self) -> bool | None:
-        assert self._process.poll() is None, (self._folder / "prometheus.txt").read_text(encoding="utf-8")
-        try:
-            with urlopen(f"{self._url}/-/ready", timeout=5):  # noqa: S310  our own process
-                return True
-        except URLError:
-            return None
-
-    def _stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()

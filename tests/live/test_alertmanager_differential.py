@@ -9,11 +9,14 @@ from contextlib import suppress
 
 import pytest
 from alert_story import Ends, Fires, Silenced, Step, Told, TooLateError, as_alertmanager_tells, as_watchpost_tells
-from alertmanager_process import AlertmanagerProcess, WebhookReceiver, may_be_missing, write_config
+from alertmanager_process import AlertmanagerProcess, WebhookReceiver, write_config
+from foreign_server import may_be_missing
 
 from watchpost.alerting.route_file import read_routing
 
-pytestmark = pytest.mark.skipif(may_be_missing(), reason="there is no Alertmanager here, and no apt-get to bring one")
+pytestmark = pytest.mark.skipif(
+    may_be_missing("alertmanager"), reason="there is no Alertmanager here, and no apt-get to bring one"
+)
 
 CHANNELS = ("hook", "second")
 END_S = 9.8

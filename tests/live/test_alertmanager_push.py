@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from alertmanager_process import AlertmanagerProcess, WebhookReceiver, may_be_missing
+from alertmanager_process import AlertmanagerProcess, WebhookReceiver
+from foreign_server import may_be_missing
 from watchpost_process import eventually
 
 from watchpost.alerting.notifiers.alertmanager import encode
@@ -17,7 +18,9 @@ from watchpost.model.notice import Notice
 sys.path.append(str(Path(__file__).parents[1] / "alerting"))
 from far_ends import hostile, told
 
-pytestmark = pytest.mark.skipif(may_be_missing(), reason="there is no alertmanager here, and no apt-get to bring one")
+pytestmark = pytest.mark.skipif(
+    may_be_missing("alertmanager"), reason="there is no alertmanager here, and no apt-get to bring one"
+)
 
 CONFIG = """
 route: {{receiver: x, group_by: [alertname], group_wait: 0s, group_interval: 1s}}

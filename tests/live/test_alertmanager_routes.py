@@ -9,14 +9,16 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
-from alertmanager_process import may_be_missing, program
+from foreign_server import may_be_missing, program
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watchpost.alerting.alertmanager_config import alertmanager_config, receiver_name
 from watchpost.alerting.route_file import SHIPPED_CHANNELS, Routing, read_routing, shipped_routing
 
-pytestmark = pytest.mark.skipif(may_be_missing(), reason="there is no amtool here, and no apt-get to bring one")
+pytestmark = pytest.mark.skipif(
+    may_be_missing("alertmanager"), reason="there is no amtool here, and no apt-get to bring one"
+)
 
 CHANNELS = ("one", "two", "three", "pager")
 NAMES = st.sampled_from(["tool", "severity", "rate"])

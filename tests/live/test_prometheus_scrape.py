@@ -12,10 +12,11 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
-from prometheus_process import PrometheusProcess, may_be_missing, program
+from foreign_server import may_be_missing, program
+from prometheus_process import PrometheusProcess
 from watchpost_process import WatchpostProcess, eventually
 
-pytestmark = pytest.mark.skipif(may_be_missing(), reason="no Prometheus, and no Debian to take one from")
+pytestmark = pytest.mark.skipif(may_be_missing("prometheus"), reason="no Prometheus, and no Debian to take one from")
 
 SETTINGS = "[session]\nquiet_seconds = 0.5\n[flow]\nbatch_seconds = 0.1\n"
 SECOND = 10**9

@@ -18,9 +18,9 @@ from watchpost.rules.rule_file import read_rules
 from watchpost.rules.standing import Damping
 
 sys.path.append(str(Path(__file__).parents[1] / "live"))
-from prometheus_process import may_be_missing, program
+from foreign_server import may_be_missing, program
 
-pytestmark = pytest.mark.skipif(may_be_missing(), reason="there is no Prometheus to be had")
+pytestmark = pytest.mark.skipif(may_be_missing("prometheus"), reason="there is no Prometheus to be had")
 
 CELL_S = 15
 BEGIN = 1_790_000_400

@@ -43,9 +43,9 @@ from watchpost.rules.rule_file import read_rules
 from watchpost.server import agent_tally
 
 sys.path.append(str(Path(__file__).parents[1] / "live"))
-from prometheus_process import may_be_missing, program
+from foreign_server import may_be_missing, program
 
-pytestmark = pytest.mark.skipif(may_be_missing(), reason="there is no Prometheus to be had")
+pytestmark = pytest.mark.skipif(may_be_missing("prometheus"), reason="there is no Prometheus to be had")
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "prometheus.md"
 MINUTE = 60 * 10**9

@@ -21,7 +21,7 @@ from watchpost.rules.rule_file import read_rules
 from watchpost.rules.standing import Damping
 
 sys.path.append(str(Path(__file__).parents[1] / "live"))
-from prometheus_process import may_be_missing, program
+from foreign_server import may_be_missing, program
 
 CELL_S = 15
 BEGIN = 1_790_000_400
@@ -191,7 +191,7 @@ def agrees(folder: Path, theirs: str, series: dict[str, Cells], expected: list[A
     return "" if done.returncode == 0 else f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
 
 
-pytestmark = pytest.mark.skipif(may_be_missing(), reason="there is no Prometheus to be had")
+pytestmark = pytest.mark.skipif(may_be_missing("prometheus"), reason="there is no Prometheus to be had")
 
 
 @pytest.mark.parametrize(
