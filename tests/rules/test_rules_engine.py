@@ -232,6 +232,14 @@ def test_flags_are_judged_by_the_share_of_sessions_that_they_affect() -> None:
 STUCK = f"rules: [{{name: Stuck, measure: workflow_duration_seconds, each: running, window: 1h, above: 10m, for: 10m, {ENDING}}}]"
 
 
+def test_a_run_that_was_brought_in_late_is_no_older_than_it_was_and_ages_from_then_on() -> None:
+    held = engine(STUCK)
+    held.take([], [a_session(received_ns=START + 660 * SECOND)])
+    assert tick(held, 661).alerts == []
+    assert tick(held, 1255).alerts == []
+    assert len(tick(held, 1260).alerts) == 1
+
+
 def test_a_run_that_grows_old_is_told_when_it_does_though_nothing_is_heard_of_it() -> None:
     held = engine(STUCK)
     held.take([], [a_session()])

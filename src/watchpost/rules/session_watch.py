@@ -1,7 +1,7 @@
 """Rules on every single session: one run that costs too much, or has been running for too long, judged the moment it does.
 
 An alert is about one session and stands until that is no more so, or until the session's last step is older than the window. The age of
-a running session counts from the start of its first step, and so does the rule's `for`: a run that has been going on for ten minutes has been too
+a running session counts from the start of its first step, less the delay with which it came, and so does the rule's `for`: a run that has been going on for ten minutes has been too
 long for that rule since then. A session that was reopened does not count as running, for its age is not that of a run.
 """
 
@@ -36,13 +36,13 @@ class SessionWatch:
         """Hear how a session stands now; whether it must be judged."""
         before = self._sessions.pop(session.key, None)
         is_over = self._over.pop(session.key, None) is not None
-        if session.moved_to or not self._counts(session) or self._last_ns(session) + self._rule.window_ns <= now_ns:
+        if session.moved_to or not self._counts(session) or _last_ns(session) + self._rule.window_ns <= now_ns:
             return is_over
         ages = self._ages(session)
         if not ages and not self._is_over(self._number(session)):
             return is_over
         self._sessions[session.key] = session
-        if before is None or not ages or before.started_ns != session.started_ns:
+        if before is None or not ages or _began_ns(before) != _began_ns(session):
             self._await(session)
         self._judge(session, now_ns)
         return True
@@ -57,8 +57,8 @@ class SessionWatch:
             session = self._sessions.get(heappop(self._due)[1])
             if session is not None:
                 self._judge(session, now_ns)
-                if session.key in self._sessions and self._last_ns(session) + self._rule.window_ns > now_ns:
-                    heappush(self._due, (self._last_ns(session) + self._rule.window_ns, session.key))
+                if session.key in self._sessions and _last_ns(session) + self._rule.window_ns > now_ns:
+                    heappush(self._due, (_last_ns(session) + self._rule.window_ns, session.key))
         return {(self._sessions[key].project, key): verdict for key, verdict in self._over.items()}
 
     def look(self, group: Group) -> Look:
@@ -69,12 +69,12 @@ class SessionWatch:
     def _judge(self, session: Summary, now_ns: int) -> None:
         self._over.pop(session.key, None)
         ages = self._ages(session)
-        if self._last_ns(session) + self._rule.window_ns <= now_ns:
+        if _last_ns(session) + self._rule.window_ns <= now_ns:
             del self._sessions[session.key]
             return
-        number = (now_ns - session.started_ns) // 1000 if ages else self._number(session)
+        number = (now_ns - _began_ns(session)) // 1000 if ages else self._number(session)
         if number is not None and self._is_over(number):
-            since_ns = session.started_ns if ages else 0
+            since_ns = _began_ns(session) if ages else 0
             self._over[session.key] = Verdict(
                 holds=True, value=number / self._scale, threshold=self._limit.value, since_ns=since_ns
             )
@@ -88,8 +88,8 @@ class SessionWatch:
                     self._await(each)
         if self._ages(session):
             limit_ns = int(self._limit.value * 10**9)
-            heappush(self._due, (session.started_ns + limit_ns + 1000 * (self._limit.how == "above"), session.key))
-        heappush(self._due, (self._last_ns(session) + self._rule.window_ns, session.key))
+            heappush(self._due, (_began_ns(session) + limit_ns + 1000 * (self._limit.how == "above"), session.key))
+        heappush(self._due, (_last_ns(session) + self._rule.window_ns, session.key))
 
     def _counts(self, session: Summary) -> bool:
         if self._each not in {"session", session.state}:
@@ -111,8 +111,14 @@ class SessionWatch:
         value = number / self._scale
         return value > self._limit.value or (self._limit.how == "at_least" and value == self._limit.value)
 
-    def _last_ns(self, session: Summary) -> int:
-        return max(session.started_ns, session.ended_ns)
+
+def _last_ns(session: Summary) -> int:
+    return max(session.started_ns, session.ended_ns)
+
+
+def _began_ns(session: Summary) -> int:
+    """When a session began by our clock: by how much its last step came late, as one that is brought in does, is no part of its age."""
+    return session.started_ns + max(0, session.received_ns - _last_ns(session))
 
 
 def field_of(subject: OfSession) -> Field:
