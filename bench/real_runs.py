@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -76,10 +76,16 @@ def run_of(file: str, value: dict[str, object], prepared: Preparer) -> Run:
 
 def steps_of(value: dict[str, object], prepared: Preparer) -> list[Step]:
     """The steps of one session as the product folds them."""
-    sessions = Sessions(Quiet())
     requests = batching.batches(session_jsonl.items(value, BASE_NS), lambda _: None)
-    for seq, request in enumerate(requests, start=1):
-        delivery = msgspec.msgpack.decode(prepared.prepare(request, BASE_NS).payload, type=Delivery)
+    return folded(
+        msgspec.msgpack.decode(prepared.prepare(request, BASE_NS).payload, type=Delivery) for request in requests
+    )
+
+
+def folded(deliveries: Iterable[Delivery]) -> list[Step]:
+    """The steps of the one session that deliveries tell of, the longest where they tell of more."""
+    sessions = Sessions(Quiet())
+    for seq, delivery in enumerate(deliveries, start=1):
         for parcel in delivery.parcels:
             readings = [reading for reading, _ in Reader(parcel, delivery.received_ns, seq).readings()]
             traces = sessions.unknown({(reading.project, reading.trace_id) for reading in readings})

@@ -19,6 +19,12 @@ ANSWERS = (
     '```json\n{"decision": "approve"}\n```',
     "",
 )
+REPLIES = (
+    "You misunderstood me about the parcel.",
+    "Please tell me when my parcel from the garden shop arrives.",
+    "I want to talk to a human about the parcel.",
+)
+"""What people say after an answer, which stands in prompts alone."""
 PROMPTS = ("Where is ORD-100001?", "Refund ORD-100002 for client 42.", "")
 RESULTS = (
     '{"order_id": "ORD-100001", "income": 5, "as_of": "2020-01-01T00:00:00Z"}',
@@ -97,6 +103,33 @@ def session(rng: random.Random, trace: int, most: int = 14) -> list[Said]:
             for place, (kind, given) in enumerate(episode)
         ]
     return [root, *steps]
+
+
+def chat(rng: random.Random, runs: int) -> list[Said]:
+    """One conversation: a run for each thing that a person says, which stands only in what the first model call is given, mostly behind the last answer."""
+    found: list[Said] = []
+    answer, said = rng.choice(ANSWERS[:3]), rng.choice(REPLIES)
+    for trace in range(runs):
+        given = [("user", said), ("assistant", rng.choice([answer, answer, ANSWERS[0]])), ("user", rng.choice(REPLIES))]
+        answer, said = rng.choice(ANSWERS[:3]), given[-1][1]
+        prompt = [
+            {"role": role, "parts": [{"type": "text", "content": words}]} for role, words in given[-3 if trace else 2 :]
+        ]
+        steps: list[tuple[str, dict[str, str | int]]] = [
+            ("llm", {"input": json.dumps(prompt), "gen_ai.request.model": "m", "output": rng.choice(["", answer])}),
+            ("tool", {"gen_ai.tool.name": "get_order", "output": "[]"}),
+            ("llm", {"gen_ai.request.model": "m", "output": answer}),
+        ]
+        if rng.random() < 0.2:
+            steps.insert(0, ("human", {"output": given[-1][1]}))
+        found.append(
+            Said(trace, 0, None, trace * 50, 40, failed=False, attributes=_named("agent", "chat-1", agent="triage"))
+        )
+        found += [
+            Said(trace, place, 0, trace * 50 + place, 1, failed=False, attributes=_named(kind, "chat-1", **told))
+            for place, (kind, told) in enumerate(steps, start=1)
+        ]
+    return found
 
 
 def _tool(kind: str, tool: str, number: int, output: str = "") -> tuple[str, dict[str, str | int]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 from memory_store import MemoryStore
-from talkative_world import Said, session, span_said
+from talkative_world import Said, chat, session, span_said
 from world import BASE, SECOND
 
 from watchpost.detect.catalogue import makes
@@ -20,7 +20,6 @@ from watchpost.ingest.price import Pricing
 from watchpost.model.flag import Flag
 from watchpost.model.knowledge import Contract, Field, IdFormat, Lesson, Norm
 from watchpost.model.telemetry import Delivery, Parcel
-from watchpost.rules.flag_rules import FlagRules
 from watchpost.rules.precision import PrecisionSettings
 from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
@@ -90,7 +89,6 @@ class Machine:
             judge=judge,
             checkpoints=Checkpoints(ContextDriftSettings()),
             appraisal=Appraisal((), SLAS),
-            rules=FlagRules(()),
             reviews=reviews,
             releases=Releases(self.store),
             source=self.store,
@@ -164,6 +162,17 @@ def test_what_is_flagged_in_the_end_does_not_depend_on_the_order_of_arrival(bloc
 def test_these_worlds_make_every_detector_speak() -> None:
     kinds = {flag.kind for seed in range(200) for flag in in_order(drawn(seed)[0])}
     assert kinds == SPEAKING
+
+
+def test_what_people_say_in_prompts_alone_is_found_in_any_order() -> None:
+    kinds: set[str] = set()
+    for seed in range(60):
+        rng = random.Random(seed)
+        world = chat(rng, rng.randint(2, 5))
+        expected = [msgspec.structs.asdict(flag) for flag in in_order(world)]
+        assert [msgspec.structs.asdict(flag) for flag in in_disorder(world, rng)] == expected, f"seed {seed}"
+        kinds |= {str(flag["kind"]) for flag in expected}
+    assert kinds >= {"ESCALATED", "USER_CORRECTED", "USER_REPHRASED"}
 
 
 SPEAKING = {

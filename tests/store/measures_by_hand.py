@@ -290,11 +290,6 @@ def sessions_with(holds: Callable[[Seen], bool]) -> Hand[Seen]:
     return Hand(every, lambda rows: session_share(rows, holds))
 
 
-def of_people(kind: str) -> Hand[Seen]:
-    """Of the sessions in which a person said something, those with a flag of a kind where they did."""
-    return Hand(of_kind("human"), lambda rows: session_share(rows, flagged(kind)))
-
-
 def for_each_success(used: Callable[[Ended], int | None], *, exact: bool = False) -> Hand[Ended]:
     """What sessions used of which it is known whether they were a success, over how many were."""
 
@@ -404,8 +399,8 @@ def of_steps(thousandths: int) -> dict[str, Hand[Seen]]:
         "refusal_rate": rate(ended("llm"), flagged("REFUSAL")),
         "invalid_output_rate": sessions_with(flagged("INVALID_OUTPUT")),
         "flagged_session_share": sessions_with(lambda one: bool(set(one.step.flags) - OF_USERS)),
-        "rephrase_rate": of_people("USER_REPHRASED"),
-        "correction_rate": of_people("USER_CORRECTED"),
+        "rephrase_rate": sessions_with(flagged("USER_REPHRASED")),
+        "correction_rate": sessions_with(flagged("USER_CORRECTED")),
         "escalation_rate": sessions_with(flagged("ESCALATED")),
         "abandonment_rate": sessions_with(flagged("ABANDONED")),
         "tickets": Hand(lambda one: said(one) == "ticket", len),

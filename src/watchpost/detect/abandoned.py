@@ -9,6 +9,7 @@ import msgspec
 
 from watchpost.detect.alike import shown
 from watchpost.detect.phrases import Phrases
+from watchpost.detect.turns import Turns
 from watchpost.model.flag import Finding, Severity
 from watchpost.model.step import Step
 
@@ -31,7 +32,7 @@ _OFFERS = Phrases(
 
 
 class AbandonedSettings(msgspec.Struct, frozen=True):
-    """Whether sessions are looked at, and how many utterances of a person one must have for it."""
+    """Whether sessions are looked at, and how many utterances of a person one must have for it; replies that stand only in prompts have one before them."""
 
     turns: int = 1
     enabled: bool = True
@@ -51,7 +52,7 @@ def abandoned(settings: AbandonedSettings, steps: Sequence[Step], *, escalated: 
     if escalated or not settings.enabled:
         return None
     acts = [step for step in steps if step.kind not in {"evaluation", "state"}]
-    turns = sum(step.kind == "human" for step in acts)
+    turns = _turns(acts)
     if turns < settings.turns or not acts or acts[-1].kind == "human":
         return None
     last = acts[-1]
@@ -63,6 +64,13 @@ def abandoned(settings: AbandonedSettings, steps: Sequence[Step], *, escalated: 
     found = _SENTENCE.search(said)
     question = said if found is None else found[0].strip()
     return None if _OFFERS.found(question) else (last, _finding(settings, last, "question", turns, question))
+
+
+def _turns(acts: Sequence[Step]) -> int:
+    """How often a person said something: in human steps, or in replies and once before the first of them."""
+    turns = Turns()
+    said = [step.kind for place, step in enumerate(acts) if step.kind in {"human", "llm"} and turns.see(place, step)]
+    return len(said) + (len(said) > 0 and "human" not in said)
 
 
 def _finding(settings: AbandonedSettings, last: Step, reason: str, turns: int, words: str) -> Finding:

@@ -1,7 +1,8 @@
 """The user's correction: a person tells the agent that it was wrong, or that it misunderstood.
 
 Only words that say so count ("that's not what I asked", "no, I meant"), not those by which a person changes their own mind or adds to what
-they said: "actually, let's make it two" corrects nobody. It needs an answer of the agent before it.
+they said: "actually, let's make it two" corrects nobody. It needs an answer of the agent before it. Words that stand only in prompts count
+as `turns` says.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import msgspec
 
 from watchpost.detect.alike import shown
 from watchpost.detect.phrases import Phrases, check, chosen
+from watchpost.detect.turns import Turns
 from watchpost.model.flag import Finding, Severity
 from watchpost.model.step import Step, StepKind
 
@@ -98,17 +100,14 @@ class CorrectedDetector:
     def __init__(self, settings: CorrectedSettings, wording: Phrases) -> None:
         self._settings = settings
         self._wording = wording
-        self._answers: list[tuple[int, bytes]] = []
-        """The place and span id of every answer."""
+        self._turns = Turns()
 
     def see(self, place: int, step: Step) -> Sequence[Finding]:
         """Take the next step and say whether a person corrects the agent in it."""
-        if step.kind == "llm":
-            if step.result and step.status != "error" and not step.result.isspace():
-                self._answers.append((place, step.span_id))
-            return ()
-        words = self._wording.found(step.result) if self._answers else ""
-        if not words:
+        answered = self._turns.answered
+        turn = self._turns.see(place, step)
+        words = self._wording.found(turn.words) if turn is not None and answered else ""
+        if turn is None or not words:
             return ()
         evidence: dict[str, object] = {
             "reason": "wording",
@@ -116,8 +115,8 @@ class CorrectedDetector:
             "threshold": 1,
             "window": "step",
             "words": shown(words),
-            "begins": shown(step.result),
-            "calls": [{"span_id": self._answers[-1][1].hex()}],
+            "begins": shown(turn.words),
+            "calls": [{"span_id": (turn.answered or answered).hex()}],
         }
         return (
             Finding(KIND, "user", self._settings.severity, f"the user corrected the agent: {shown(words)}", evidence),
@@ -125,5 +124,4 @@ class CorrectedDetector:
 
     def rewind(self, steps: int) -> None:
         """Forget every step whose place is `steps` or beyond."""
-        while self._answers and self._answers[-1][0] >= steps:
-            self._answers.pop()
+        self._turns.rewind(steps)

@@ -15,6 +15,7 @@ import re2
 
 from watchpost.detect.alike import shown
 from watchpost.detect.phrases import Phrases, check, chosen
+from watchpost.detect.turns import Turns
 from watchpost.detect.undo import Undo
 from watchpost.model.flag import Finding, Severity
 from watchpost.model.step import Step, StepKind
@@ -90,22 +91,25 @@ def phrases(settings: EscalatedSettings) -> Phrases:
 class EscalatedDetector:
     """Looks at what is called and said. No later step can refute what it finds."""
 
-    kinds: frozenset[StepKind] = frozenset({"human", "tool", "handoff"})
+    kinds: frozenset[StepKind] = frozenset({"human", "llm", "tool", "handoff"})
 
     def __init__(self, settings: EscalatedSettings, wording: Phrases) -> None:
         self._settings = settings
         self._wording = wording
+        self._turns = Turns()
         self._found: frozenset[str] = frozenset()
         self._undo = Undo()
 
     def see(self, place: int, step: Step) -> Sequence[Finding]:
         """Take the next step and say whether it escalates."""
-        reason = "asked_for" if step.kind == "human" else "handed_over"
-        if reason in self._found:
+        is_call = step.kind in {"tool", "handoff"}
+        turn = None if is_call else self._turns.see(place, step)
+        reason = "handed_over" if is_call else "asked_for"
+        if reason in self._found or (turn is None and not is_call):
             return ()
         called = step.tool or step.name
-        if step.kind == "human":
-            words = self._wording.found(step.result)
+        if turn is not None:
+            words = self._wording.found(turn.words)
             said = f"the user asked for a person: {shown(words)}"
         else:
             words = called if step.status != "error" and step.ran and self._hands_over(called) else ""
@@ -116,7 +120,7 @@ class EscalatedDetector:
         self._found |= {reason}
         evidence: dict[str, object] = {
             "reason": reason,
-            "tool": "" if step.kind == "human" else shown(called),
+            "tool": shown(called) if is_call else "",
             "value": 1,
             "threshold": 1,
             "window": "session",
@@ -126,6 +130,7 @@ class EscalatedDetector:
 
     def rewind(self, steps: int) -> None:
         """Forget every step whose place is `steps` or beyond."""
+        self._turns.rewind(steps)
         self._undo.rewind(steps)
 
     def _hands_over(self, called: str) -> bool:

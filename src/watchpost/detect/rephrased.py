@@ -2,7 +2,8 @@
 
 Two utterances are nearly the same if they name the same numbers and ids, and a good part of all their longer words is in both. Sentences that
 stand in both to the letter, such as a greeting or a signature, are left out, unless nothing else is there. What begins by answering ("yes, ...")
-answers, and repeats words for that. In writing without spaces pairs of characters are the words.
+answers, and repeats words for that. In writing without spaces pairs of characters are the words. What stands only in prompts counts as
+`turns` says.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import partial
 import msgspec
 
 from watchpost.detect.alike import shown
+from watchpost.detect.turns import Turn, Turns, answers
 from watchpost.detect.undo import Undo
 from watchpost.model.flag import Finding, Severity
 from watchpost.model.step import Step, StepKind
@@ -67,19 +69,29 @@ class RephrasedDetector:
 
     def __init__(self, settings: RephrasedSettings) -> None:
         self._settings = settings
+        self._turns = Turns()
         self._said: tuple[_Said, ...] = ()
         self._undo = Undo()
 
     def see(self, place: int, step: Step) -> Sequence[Finding]:
         """Take the next step and say whether a person asks the same again in it."""
-        if step.kind == "llm":
-            waits = self._said and not self._said[-1].answered
-            if waits and step.result and step.status != "error" and not step.result.isspace():
-                self._keep(place, (*self._said[:-1], msgspec.structs.replace(self._said[-1], answered=True)))
-            return ()
-        text = step.result[:_LOOKED_AT]
+        turn = self._turns.see(place, step)
+        found = () if turn is None else self._take(place, step, turn)
+        if step.kind == "llm" and self._said and not self._said[-1].answered and answers(step):
+            self._keep(place, (*self._said[:-1], msgspec.structs.replace(self._said[-1], answered=True)))
+        return found
+
+    def rewind(self, steps: int) -> None:
+        """Forget every step whose place is `steps` or beyond."""
+        self._turns.rewind(steps)
+        self._undo.rewind(steps)
+
+    def _take(self, place: int, step: Step, turn: Turn) -> Sequence[Finding]:
+        text = turn.words[:_LOOKED_AT]
         now = _Said(step.span_id, shown(text), _sentences(text), answered=False)
         before = self._said
+        if turn.before and (not before or before[-1].text != shown(turn.before)):
+            before = (*before, _Said(turn.answered, shown(turn.before), _sentences(turn.before), answered=True))
         self._keep(place, (*before, now)[-_BACK:])
         if _REPLY.match(text):
             return ()
@@ -87,10 +99,6 @@ class RephrasedDetector:
             if earlier.answered and (alike := self._alike(earlier, now)) >= self._settings.alike:
                 return (self._finding(earlier, now, alike),)
         return ()
-
-    def rewind(self, steps: int) -> None:
-        """Forget every step whose place is `steps` or beyond."""
-        self._undo.rewind(steps)
 
     def _keep(self, place: int, said: tuple[_Said, ...]) -> None:
         self._undo.note(place, partial(setattr, self, "_said", self._said))

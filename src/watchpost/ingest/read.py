@@ -13,7 +13,8 @@ from watchpost.ingest.facts import NAME_LENGTH, Facts, as_name
 from watchpost.ingest.failure import failure, finish
 from watchpost.ingest.kind import DECLARED_KIND, HANDOFF_TOOL, RETURNS, agent_name, kind
 from watchpost.ingest.log_events import told
-from watchpost.model.step import NO_FACETS, NOT_JUDGED, STEP_KINDS, TEXT_KEPT, Facets, Judged, Reading, Tokens
+from watchpost.ingest.reply import reply
+from watchpost.model.step import NO_FACETS, NO_REPLY, NOT_JUDGED, STEP_KINDS, TEXT_KEPT, Facets, Judged, Reading, Tokens
 from watchpost.model.telemetry import Attributes, Parcel, Span
 from watchpost_core.mentions import mentions
 
@@ -116,6 +117,7 @@ class Reader:
             _facets(named("org_id", ""), named("feature", ""), named("release", "") or self._release, _prompt(named)),
             _first_token_us(facts, span) if is_a == "llm" else None,
             _judged(facts) if is_a == "evaluation" else NOT_JUDGED,
+            reply=reply(span.attributes, span.events, text) if is_a == "llm" else NO_REPLY,
         )
 
     def _rest(self, span: Span, used: set[str]) -> str:

@@ -75,8 +75,22 @@ class Judged(msgspec.Struct, frozen=True, array_like=True, gc=False):
     label: str = ""
 
 
+class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a person said to a model that had answered, as it stands at the end of what a later call was given.
+
+    `words` is the last message of role user, `before` the one that was answered, each empty where it holds no words or more of them than
+    a person types (`watchpost_core.replies.LONGEST`). `answer` is the fingerprint of the answer between them, by which it is known whose
+    answer it was; 0 where nobody replies. No first message is a reply, and neither is one that anything but an answer stands before.
+    """
+
+    words: str = ""
+    before: str = ""
+    answer: int = 0
+
+
 NO_FACETS = Facets()
 NOT_JUDGED = Judged()
+NO_REPLY = Reply()
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
@@ -93,9 +107,9 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     pairs joined by commas, which attribute each held field was read from, so that the raw span can be shown again.
     `first_token_us` is how long a model call's first token took, in microseconds, None where that was not reported.
     `mentioned` is what `watchpost_core.mentions` finds in the texts that the fold does not keep: the input of a model call, and
-    what is beyond `TEXT_KEPT` of any other.
+    what is beyond `TEXT_KEPT` of any other. `reply` is what a person said that a model call was given at the end of its input.
     Empty text means absent. An `outline` is what is left for counting of a span whose contents are no longer kept: its texts are
-    `WITHHELD` where there were any, `rest`, `refs` and `mentioned` are empty, and all else is as it was.
+    `WITHHELD` where there were any, `rest`, `refs`, `mentioned` and `reply` are empty, and all else is as it was.
     """
 
     project: str
@@ -136,6 +150,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     first_token_us: int | None = None
     judged: Judged = NOT_JUDGED
     outline: bool = False
+    reply: Reply = NO_REPLY
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
@@ -175,3 +190,4 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     prompt: str = ""
     first_token_us: int | None = None
     judged: Judged = NOT_JUDGED
+    reply: Reply = NO_REPLY

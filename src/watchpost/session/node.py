@@ -7,7 +7,7 @@ from sys import intern
 
 import msgspec
 
-from watchpost.model.step import STEP_KINDS, TEXT_KEPT, Facets, Reading, Step, Tokens
+from watchpost.model.step import NO_REPLY, STEP_KINDS, TEXT_KEPT, Facets, Reading, Step, Tokens
 from watchpost_core.shape import shape_of
 from watchpost_core.utterance import said
 
@@ -82,6 +82,13 @@ def same_call(above: Node, below: Node) -> bool:
     return above.tool == below.tool or (above.call != "" and above.call == below.call)
 
 
+def text_length(step: Step) -> int:
+    """Characters of all texts that a step holds."""
+    reply = step.reply
+    texts = len(step.arguments) + len(step.result)
+    return texts if reply is NO_REPLY else texts + len(reply.words) + len(reply.before)
+
+
 _STOPS = frozenset({"llm", "guardrail", "agent", "workflow", "chain", "turn"})
 """Kinds of spans whose errors can stop a run: a tool that speaks of a budget speaks of its own business."""
 
@@ -152,6 +159,7 @@ def node_of(reading: Reading, trace_id: bytes) -> Node:
             reading.facets.prompt if kind == "llm" else "",
             reading.first_token_us,
             reading.judged,
+            reading.reply,
         )
     return Node(
         reading.span_id,

@@ -8,7 +8,7 @@ import msgspec
 
 from watchpost.model.step import FEEDBACK_SCOPE, NO_FACETS, Reading, Step, Tokens
 from watchpost.session.doings import Doings
-from watchpost.session.node import UNREPORTED, Node, absorbed, node_of, same_call, standing
+from watchpost.session.node import UNREPORTED, Node, absorbed, node_of, same_call, standing, text_length
 
 NODE_BYTES = 1800
 """What one span holds in memory beside its texts, two fifths of it in detectors: measured with tracemalloc over 500 sessions of 20 spans.
@@ -198,7 +198,7 @@ class Trace:
             self.ended_roots += 1
             self.open_roots -= 1
         if old.step is not None:
-            self.text_bytes -= len(old.step.arguments) + len(old.step.result)
+            self.text_bytes -= text_length(old.step)
         self._note(node)
         self._merge_around(node)
         return changed
@@ -218,7 +218,7 @@ class Trace:
         if node.span_id in self._children:
             self.retitled.add(node.span_id)
         if node.step is not None:
-            self.text_bytes += len(node.step.arguments) + len(node.step.result)
+            self.text_bytes += text_length(node.step)
         self.stirred |= node.kind != "evaluation" or (not self.received_ns and node.scope != FEEDBACK_SCOPE)
         if node.kind != "evaluation":
             self.received_ns = max(self.received_ns, node.received_ns)

@@ -12,7 +12,6 @@ NEGATIVE = ("negative", "thumbs_down", "thumbs down", "down", "bad", "dislike", 
 """Labels of evaluations, in lower case, that say that somebody was content, or was not."""
 
 _EVALUATION = Where(kinds=("evaluation",))
-_SAID = Where(kinds=("human",))
 _SUCCESS = Where(succeeded=True)
 _TOLD = Where(told=("success",))
 _LIMITS: tuple[SlaLimit, ...] = get_args(SlaLimit)
@@ -149,24 +148,16 @@ QUALITY: tuple[Measure, ...] = (
             "quality",
             "share",
             "step",
-            Ratio(Distinct(Where(kinds=("human",), flags=(kind,))), Distinct(_SAID)),
-            f"Share of sessions in which {means}, of those in which a person said anything.",
-        )
-        for name, kind, means in (
-            ("rephrase_rate", "USER_REPHRASED", "a person asked nearly the same again after an answer"),
-            ("correction_rate", "USER_CORRECTED", "a person said that the agent was wrong or had misunderstood"),
-        )
-    ),
-    *(
-        Measure(
-            name,
-            "quality",
-            "share",
-            "step",
             Ratio(Distinct(Where(flags=(kind,))), Distinct()),
             f"Share of sessions {means}, of those in which a step began.",
         )
         for name, kind, means in (
+            ("rephrase_rate", "USER_REPHRASED", "in which a person asked nearly the same again after an answer"),
+            (
+                "correction_rate",
+                "USER_CORRECTED",
+                "in which a person said that the agent was wrong or had misunderstood",
+            ),
             ("escalation_rate", "ESCALATED", "that were handed to a person or in which one was asked for"),
             ("abandonment_rate", "ABANDONED", "that a person left at a question or an error of the agent"),
         )

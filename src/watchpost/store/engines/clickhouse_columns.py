@@ -87,6 +87,7 @@ def span_table(rows: Sequence[Reading]) -> pa.Table:
         "evaluator": _few_or_none([r.judged.evaluator for r in rows]),
         "score": _float64_or_none([r.judged.score for r in rows]),
         "label": _few_or_none([r.judged.label for r in rows]),
+        **_replies(rows),
     }
     return pa.table({name: column for name, column in columns.items() if column is not None})
 
@@ -272,6 +273,17 @@ def _value_columns(points: Sequence[MetricPoint]) -> Columns:
         "negative_counts": pa.array([v.negative.counts for v in powers], _COUNTS),
         "quantiles": pa.array([[at for at, _ in pairs] for pairs in quantiles], pa.list_(pa.float64())),
         "quantile_values": pa.array([[value for _, value in pairs] for pairs in quantiles], pa.list_(pa.float64())),
+    }
+
+
+def _replies(rows: Sequence[Reading]) -> dict[str, Column | None]:
+    """What people said to models that had answered; most batches hold none."""
+    if not any(r.reply.answer for r in rows):
+        return {}
+    return {
+        "reply": _text([r.reply.words for r in rows]),
+        "reply_before": _text([r.reply.before for r in rows]),
+        "reply_to": _int64([r.reply.answer for r in rows]),
     }
 
 

@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 
 from watchpost.model.session import Summary, Totals
-from watchpost.model.step import STEP_KINDS, WITHHELD, Facets, Judged, Reading, Tokens
+from watchpost.model.step import NO_REPLY, STEP_KINDS, WITHHELD, Facets, Judged, Reading, Reply, Tokens
 from watchpost.model.telemetry import LogLine
 from watchpost.store.contracts import LedgerStep, Member
 from watchpost_core.mentions import packed
@@ -26,20 +26,21 @@ _SPAN_HEAD = (
     " provider, model, tool, call_id, response_id, error_type, error, scope, asked, ran, target, in_tok, out_tok, cached_tok, cache_write_tok, reasoning_tok, cost_nano"
 )
 _FACETS = "org_id, feature, release, prompt, first_us, evaluator, score, label"
+_REPLY = "reply, reply_before, reply_to"
 _INPUT = "if(empty(texts), input, texts[1])"
 _OUTPUT = "if(empty(texts), output, texts[2])"
 
-WHOLE_SPAN = f"{_SPAN_HEAD}, {_INPUT}, {_OUTPUT}, rest, refs, mentioned, {_FACETS}, 0"
+WHOLE_SPAN = f"{_SPAN_HEAD}, {_INPUT}, {_OUTPUT}, rest, refs, mentioned, {_FACETS}, 0, {_REPLY}"
 """The columns of a whole reading, in the order that `readings` takes them."""
 
 _CUT = f"substringUTF8({{text}}, 1, {UTTERED})"
 _FOLD_INPUT = f"multiIf(kind IN ('tool', 'handoff'), {_INPUT}, kind = 'llm', substringUTF8({_INPUT}, 1, 1), kind IN ({_STEPS}), {_CUT.format(text=_INPUT)}, '')"
 _FOLD_OUTPUT = f"multiIf(kind IN ('tool', 'handoff'), {_OUTPUT}, kind IN ({_STEPS}), {_CUT.format(text=_OUTPUT)}, '')"
 
-FOLD_SPAN = f"{_SPAN_HEAD}, {_FOLD_INPUT}, {_FOLD_OUTPUT}, '{{}}', refs, mentioned, {_FACETS}, 0"
+FOLD_SPAN = f"{_SPAN_HEAD}, {_FOLD_INPUT}, {_FOLD_OUTPUT}, '{{}}', refs, mentioned, {_FACETS}, 0, {_REPLY}"
 """The same with what the fold needs: no `rest`, texts of steps alone, and of a model call's input whether there is any."""
 
-OUTLINE = f"{_SPAN_HEAD}, {_FOLD_INPUT}, {_FOLD_OUTPUT}, '{{}}', '', mentioned, {_FACETS}, 1"
+OUTLINE = f"{_SPAN_HEAD}, {_FOLD_INPUT}, {_FOLD_OUTPUT}, '{{}}', '', mentioned, {_FACETS}, 1, '', '', 0"
 """The same of an outline."""
 
 _SPAN_COLUMNS = f"{_SPAN_HEAD}, {_FACETS}"
@@ -129,6 +130,7 @@ def _reading(row: Row) -> Reading:
         row[42],
         judged,
         row[46] == 1,
+        NO_REPLY if not row[49] else Reply(*cast("tuple[str, str, int]", row[47:50])),
     )
     return Reading(*values)  # type: ignore[arg-type] # the columns stand in the order of the fields
 

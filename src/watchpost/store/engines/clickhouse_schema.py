@@ -10,6 +10,7 @@ from collections.abc import Callable
 from watchpost.store.engines.clickhouse_erasure import SCRATCH
 from watchpost.store.engines.clickhouse_mentions import mentions
 from watchpost.store.engines.clickhouse_tiers import tiers
+from watchpost.store.engines.clickhouse_words import INDEXED
 from watchpost.store.versions import StoreNewerError
 
 _DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000"
@@ -257,6 +258,16 @@ ALTER TABLE sessions
   ADD COLUMN IF NOT EXISTS unchecked Array(LowCardinality(String)) CODEC(ZSTD(1))"""
 """Whether a session was a success, and which limits of its SLA it kept; rows from before say neither."""
 
+_REPLIES = """
+ALTER TABLE spans
+  ADD COLUMN IF NOT EXISTS reply String CODEC(ZSTD(3)) AFTER label,
+  ADD COLUMN IF NOT EXISTS reply_before String CODEC(ZSTD(3)) AFTER reply,
+  ADD COLUMN IF NOT EXISTS reply_to Int64 CODEC(ZSTD(1)) AFTER reply_before"""
+"""What a person said to a model that had answered, for which the fold would otherwise read whole inputs and raw attributes.
+
+Rows from before say nothing of it, and outlines never do.
+"""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (_SPANS, _MEMBERS, _MEMBERS_BY_TRACE, _LEDGER, _SESSIONS, _LOGS),
     (_METRICS,),
@@ -268,6 +279,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     tiers(_RECEIVED_DAY, _WIDE, _DURABLE),
     SCRATCH,
     mentions(_DURABLE),
+    (_REPLIES,),
+    INDEXED,
 )
 """The statements of each version, from version 1. A statement may run twice; a published version is never edited."""
 
