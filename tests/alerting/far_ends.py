@@ -19,7 +19,7 @@ from service_webhook import SECRET, WebhookService
 from watchpost.alerting.channels import Reach, open_channel
 from watchpost.alerting.egress import Resolve, SystemResolver
 from watchpost.alerting.notifier import Notifier
-from watchpost.model.notice import AlertEvent, ErrorContext, Notice, NoticeAction, Told
+from watchpost.model.notice import AlertEvent, ErrorContext, Notice, NoticeAction, Told, ToldStatus
 
 HOSTILE = "\x00\x1b[31m\u202etxt.exe\u202c <!channel> <@U1> & </td><script>alert(1)</script> [x](http://e) *b* `c`\r\nBcc: a@b\ud800 שלום "
 SIGNING = "5igning"
@@ -167,13 +167,15 @@ def event(summary: str = "get_order timed out", **changed: object) -> AlertEvent
 def told(
     action: NoticeAction = "trigger", name: str = "", key: str = "0f" * 16, alerts: int = 2, **changed: object
 ) -> Notice:
-    """A notice about a group; on a resolve all of its alerts have ended."""
+    """A notice about a group; on a resolve all of its alerts have ended, and without word of any nobody knows."""
     about = event(**changed)  # type: ignore[arg-type] # names are checked at run time
-    status, ended = ("resolved", "2026-11-21T06:00:00.000Z") if action == "resolve" else ("firing", "")
+    statuses: dict[NoticeAction, ToldStatus] = {"resolve": "resolved", "no_word": "no_word"}
+    status = statuses.get(action, "firing")
+    ended = "" if status == "firing" else "2026-11-21T06:00:00.000Z"
     group = [
         Told(
             f"alert{n}",
-            "resolved" if status == "resolved" else "firing",
+            status,
             {
                 "alertname": about.rule,
                 "severity": about.severity,

@@ -44,6 +44,11 @@ class MemoryOutbox:
         with self._lock:
             self._notices.setdefault(one.id, one)
 
+    def rewrite(self, one: Notice) -> None:
+        """Let a notice say something else, as when somebody is erased from it."""
+        with self._lock:
+            self._notices[one.id] = one
+
     def due(self, channel: str, now_ns: int, limit: int) -> list[Due]:
         with self._lock:
             oldest: dict[str, Notice] = {}

@@ -41,16 +41,34 @@ class Enqueued(msgspec.Struct, forbid_unknown_fields=True):
     links: list[Link] = []
 
 
+class Change(msgspec.Struct, forbid_unknown_fields=True):
+    summary: Annotated[str, Meta(min_length=1, max_length=1024)]
+    source: Text = "-"
+    timestamp: datetime | None = None
+    custom_details: dict[str, object] = {}
+
+
+class ChangeEnqueued(msgspec.Struct, forbid_unknown_fields=True):
+    """Only services take these: the key of a ruleset begins with R."""
+
+    routing_key: Annotated[str, Meta(min_length=32, max_length=32, pattern="^[^R]")]
+    payload: Change
+    links: list[Link] = []
+
+
 class PagerDutyService(Service):
-    """`alerts` says how each stands, by its deduplication key; a trigger after a resolve opens a new one."""
+    """`alerts` says how each stands, by its deduplication key; a trigger after a resolve opens a new one. `changes` are as they came."""
 
     def __init__(self, *faults: bytes) -> None:
         super().__init__(*faults)
         self.alerts: dict[str, list[str]] = {}
         self.events: list[Enqueued] = []
+        self.changes: list[ChangeEnqueued] = []
 
     def judge(self, request: Request) -> bytes:
         line, headers, body = request
+        if line == "POST /v2/change/enqueue HTTP/1.1" and headers["content-type"] == "application/json":
+            return self._change(body)
         if line != "POST /v2/enqueue HTTP/1.1" or headers["content-type"] != "application/json":
             return self.refuse(line, "404 Not Found")
         if len(body) > LARGEST:
@@ -70,4 +88,17 @@ class PagerDutyService(Service):
         elif event.event_action == "trigger":
             alerts.append("trigger")
         said = {"status": "success", "message": "Event processed", "dedup_key": event.dedup_key}
+        return answer("202 Accepted", body=msgspec.json.encode(said))
+
+    def _change(self, body: bytes) -> bytes:
+        if len(body) > LARGEST:
+            return self.refuse("too large", "413 Payload Too Large")
+        try:
+            change = msgspec.json.decode(body, type=ChangeEnqueued)
+        except msgspec.DecodeError as error:
+            return self.refuse(f"invalid change: {error}")
+        if change.routing_key != ROUTING_KEY:
+            return self.refuse("invalid change: routing key")
+        self.changes.append(change)
+        said = {"status": "success", "message": "Change event processed"}
         return answer("202 Accepted", body=msgspec.json.encode(said))

@@ -59,6 +59,11 @@ def test_a_resolve_ends_the_same_alerts_when_they_ended() -> None:
     assert {one.endsAt for one in alerts.values()} == {datetime(2026, 11, 21, 6, tzinfo=UTC)}
 
 
+def test_what_nobody_knows_to_be_over_is_not_ended() -> None:
+    ends = [one.endsAt for one in posted(told("no_word")).values()]
+    assert all(end is not None and end > datetime.fromtimestamp(now_ns() / 1e9, UTC) for end in ends)
+
+
 def test_an_alert_that_ended_in_a_group_that_goes_on_ends_alone() -> None:
     firing, over = told().alerts[0], told("resolve").alerts[1]
     mixed = Notice("n", "ops", told().event, "trigger", "k", [firing, over])

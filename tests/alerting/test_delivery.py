@@ -215,6 +215,51 @@ def test_at_most_four_notices_of_a_channel_are_under_way_and_each_is_sent_once()
     assert sorted(channel.sent) == ids
 
 
+class CountedOutbox(MemoryOutbox):
+    """Counts how often it is asked what is due."""
+
+    asked = 0
+
+    def due(self, channel: str, now_ns: int, limit: int) -> list[Due]:
+        self.asked += 1
+        return super().due(channel, now_ns, limit)
+
+
+def test_of_a_backlog_many_notices_are_read_at_a_time() -> None:
+    clock, outbox, channel = Clock(), CountedOutbox(*(notice(f"n{place}") for place in range(48))), Channel(Sent("ok"))
+
+    async def story() -> None:
+        await until(lambda: set(outbox.states().values()) == {"delivered"})
+
+    run(deliverer(channel, outbox, clock, tick_s=60), while_running=story)
+    assert len(channel.sent) == 48
+    assert outbox.asked <= 12
+
+
+@pytest.mark.parametrize(("passed_s", "told"), [(0.5, "old"), (2, "new")])
+def test_what_is_tried_was_read_no_longer_than_a_tick_before(passed_s: float, told: str) -> None:
+    ids = [f"n{place}" for place in range(TRIES_AT_ONCE + 1)]
+    clock, outbox = Clock(), MemoryOutbox(*(notice(each, summary="old") for each in ids))
+    summaries: dict[str, str] = {}
+
+    class Told(GatedChannel):
+        async def send(self, notice: Notice, handle: str = "") -> Answer:
+            summaries[notice.id] = notice.event.summary
+            return await super().send(notice, handle)
+
+    channel = Told()
+
+    async def story() -> None:
+        await until(lambda: channel.waiting == TRIES_AT_ONCE)
+        outbox.rewrite(notice(ids[-1], summary="new"))
+        clock.now_ns += round(passed_s * S)
+        channel.gate.set()
+        await until(lambda: set(outbox.states().values()) == {"delivered"})
+
+    run(deliverer(channel, outbox, clock, tick_s=1.0), while_running=story)
+    assert summaries[ids[-1]] == told
+
+
 def test_an_old_notice_that_falls_due_again_waits_for_its_place() -> None:
     clock, outbox, channel = Clock(), MemoryOutbox(notice("old")), GatedChannel("old")
 

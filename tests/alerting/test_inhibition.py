@@ -48,6 +48,18 @@ def test_an_alert_on_both_sides_does_not_inhibit_itself_but_others() -> None:
     assert inhibitor.inhibits({"tool": "b"})
 
 
+def test_the_alerts_that_hold_one_back_are_named() -> None:
+    inhibitor = Inhibitor([RULE, Inhibition(read_matchers('tool=~"a|b"'), read_matchers('tool=~"b|c"'))])
+    for name, labels in (("2", PAGE), ("1", PAGE), ("3", {"tool": "b"}), ("4", {"tool": "a"})):
+        inhibitor.fires(name, labels)
+    assert inhibitor.inhibiting(WARN) == ["1", "2"]
+    assert inhibitor.inhibiting({**WARN, "site": "b"}) == []
+    assert inhibitor.inhibiting({"tool": "b"}) == ["4"]
+    assert inhibitor.inhibiting({"tool": "c"}) == ["3", "4"]
+    inhibitor.ends("4", {"tool": "a"})
+    assert inhibitor.inhibiting({"tool": "b"}) == []
+
+
 LABELS = st.dictionaries(st.sampled_from(["t", "e", "project"]), st.sampled_from(["a", "b"]), max_size=3)
 SIDES = st.sampled_from(["t=a", "t=b", 't=~"a|b"', "t!=a", "{}"]).map(read_matchers)
 RULES = st.builds(Inhibition, SIDES, SIDES, st.sampled_from([(), ("e",)]))
@@ -75,3 +87,9 @@ def test_looking_it_up_gives_what_trying_every_alert_gives(
             inhibitor.ends(str(number), source)
     firing = [source for source, is_over in alerts if not is_over]
     assert inhibitor.inhibits(labels) == inhibits_by_definition(rule, firing, labels)
+    named = [
+        str(number)
+        for number, (source, is_over) in enumerate(alerts)
+        if not is_over and inhibits_by_definition(rule, [source], labels)
+    ]
+    assert inhibitor.inhibiting(labels) == named

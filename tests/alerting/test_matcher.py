@@ -61,7 +61,9 @@ def test_a_matcher_means_what_alertmanager_means(text: str, labels: dict[str, st
         ('a=~"(?=b)"', 3, "is no expression that RE2 reads: invalid perl operator: (?="),
         ("a='b'", 2, "a value with ' in it stands in double quotes"),
         ("a=b{2}", 3, "a value with { in it stands in double quotes"),
-        ('a=="b"', 3, 'a value with " in it stands in double quotes'),
+        ("a=b=c", 3, "a value with = in it stands in double quotes"),
+        ("a=b\\d", 3, "a value with \\ in it stands in double quotes"),
+        ("a=b c=d", 3, "expected a comma or the end; a value with a space in it stands in double quotes"),
         ('""="b"', 0, "a label's name cannot be empty"),
         (",a=b", 0, "expected the name of a label"),
     ],
@@ -70,6 +72,31 @@ def test_what_is_no_matcher_is_refused_with_its_place_and_reason(text: str, posi
     with pytest.raises(MatcherError) as raised:
         read_matchers(text)
     assert (raised.value.position, raised.value.reason) == (position, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "meant"),
+    [
+        ("severity==x", 9, '== is no operator; write severity="x", or severity="=x" for a value that begins with ='),
+        ('tool=a,severity == "x"', 17, '== is no operator; write severity="x"'),
+        ("a!==b", 3, '!== is no operator; write a!="b", or a!="=b" for a value that begins with ='),
+        ("a=!b", 2, '=! is no operator; write a!="b", or a="!b" for a value that begins with !'),
+        ("a= ~b", 3, '= ~ is no operator; write a=~"b", or a="~b" for a value that begins with ~'),
+        ("a=!~b", 2, '=!~ is no operator; write a!~"b", or a="!~b" for a value that begins with !'),
+        ("a==", 2, '== is no operator; write a="", or a="=" for a value that begins with ='),
+    ],
+)
+def test_a_sign_too_many_is_refused_and_told_what_was_meant(text: str, position: int, meant: str) -> None:
+    with pytest.raises(MatcherError) as raised:
+        read_matchers(text)
+    assert (raised.value.position, raised.value.reason) == (position, meant)
+    suggested = [each.split(" for ")[0] for each in meant.partition("write ")[2].split(", or ")]
+    assert all(len(read_matchers(each)) == 1 for each in suggested)
+
+
+@pytest.mark.parametrize("value", ["=x", "!x", "~x", "a=b", "a b"])
+def test_a_value_with_signs_or_spaces_in_it_is_read_in_quotes(value: str) -> None:
+    assert read_matchers(f'a="{value}"') == (Matcher("a", "=", value),)
 
 
 @given(name=TEXT.filter(bool), operator=OPERATORS, value=TEXT)

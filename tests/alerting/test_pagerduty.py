@@ -96,6 +96,61 @@ def test_one_conversation_is_one_alert_which_is_acknowledged_and_resolved() -> N
     assert [found.payload is None for found in service.events] == [False, False, True, True]
 
 
+def test_what_nobody_knows_to_be_over_stays_open_and_says_so() -> None:
+    _, service = sent(told(), told("no_word", error=None, summary="No word since 05:00"))
+    assert service.alerts == {"0f" * 16: ["trigger"]}
+    last = service.events[-1].payload
+    assert last is not None
+    assert last.summary == "No word since 05:00"
+
+
+def released(**changed: str) -> Notice:
+    about = msgspec.structs.replace(event(), summary="model gpt-4o of clerk in refunds", service="clerk", error=None)
+    known = {"kind": "model", "version": "gpt-4o", "project": "p"} | changed
+    return Notice("r1", "ops", msgspec.structs.replace(about, runbook="", sessions=[]), change=known)
+
+
+def test_a_release_is_a_change_event_and_no_alert() -> None:
+    answers, service = sent(released(), told())
+    assert answers[0] == Sent("HTTP 202")
+    assert (len(service.events), service.refused) == (1, [])
+    (change,) = service.changes
+    assert (change.payload.summary, change.payload.source) == ("model gpt-4o of clerk in refunds", "clerk")
+    assert change.payload.custom_details == {"kind": "model", "version": "gpt-4o", "project": "p"}
+    assert change.payload.timestamp is not None
+    assert [link.href for link in change.links] == [f"{URL}/"]
+
+
+def test_a_change_that_names_nothing_or_far_too_much_is_taken() -> None:
+    bare = msgspec.structs.replace(released(), event=event(summary="", service=" ", error=None))
+    long = msgspec.structs.replace(released(), event=event(summary="ä" * 5000, service="ö" * 5000, error=None))
+    answers, service = sent(bare, long)
+    assert (answers, service.refused) == ([Sent("HTTP 202")] * 2, [])
+
+
+def test_a_change_that_was_not_taken_is_tried_again_as_an_alert_is() -> None:
+    faults = (answer("500 Oops"), answer("429 Too Many Requests"), answer("400 Bad Request", body=b"no such key"))
+    answers, _ = sent(released(), released(), released(), faults=faults)
+    assert answers == [
+        Failed(permanent=False, detail="HTTP 500"),
+        Throttled(180.0, "HTTP 429"),
+        Failed(permanent=True, detail="HTTP 400: no such key"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"routing_key": "R" + "0" * 31}, "of a ruleset"),
+        ({"url": "http://127.0.0.1:1/elsewhere"}, "does not end with /v2/enqueue"),
+    ],
+)
+def test_changes_that_could_not_be_sent_are_refused_in_the_settings(more: dict[str, str], reason: str) -> None:
+    assert opened("pagerduty", 1, **more)
+    with pytest.raises(ChannelSettingsError, match=reason):
+        opened("pagerduty", 1, changes=True, **more)
+
+
 def test_a_key_that_pagerduty_does_not_take_becomes_a_digest_that_is_always_the_same() -> None:
     assert dedup_key("short") == "short"
     for key in ("k" * 256, "a\nb"):

@@ -139,6 +139,16 @@ FIELDS = {
         ("route: {channels: [chat], group_by: ['...', a]}", 1, "stands alone"),
         ("route: {channels: [[chat]]}", 1, "must be text"),
         ("route: {channels: [chat], escalate_to: [mail]}", 1, "is missing; say after how long"),
+        (
+            "route:\n  channels: [chat]\n  routes:\n    - match: [team=shop, severity==critical]",
+            4,
+            "'severity==critical', character 10: == is no operator; write severity=\"critical\", or",
+        ),
+        (
+            "route: {channels: [chat]}\ninhibit_rules:\n  - source_matchers: a==b\n    target_matchers: c=d",
+            3,
+            'write a="b"',
+        ),
         ("[" * 5000, 1, "is nested deeper than 100 lists and tables"),
     ],
 )

@@ -97,7 +97,7 @@ def test_each_severity_has_a_level(ours: Severity, theirs: str) -> None:
 
 
 def test_a_resolve_sends_nothing_and_says_so() -> None:
-    assert reported(told("acknowledge"), told("resolve")) == []
+    assert reported(told("acknowledge"), told("resolve"), told("no_word")) == []
 
 
 def test_the_environment_changes_nothing_and_the_sdk_of_the_process_is_left_alone(

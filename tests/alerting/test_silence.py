@@ -44,6 +44,13 @@ def test_silences_that_are_over_are_forgotten_and_those_to_come_are_not() -> Non
     assert list(silences) == [later]
 
 
+def test_a_silence_that_an_earlier_version_let_in_and_nobody_can_read_silences_nothing() -> None:
+    silences = Silences([changed(SILENCE, id="s2", matchers=("tool==search",)), SILENCE])
+    assert silences.silencing(SEARCH, 150) == ["s1"]
+    silences.take(changed(SILENCE, matchers=("tool==search",)))
+    assert list(silences) == []
+
+
 def test_a_silence_of_one_project_holds_for_no_other() -> None:
     silences = Silences([changed(SILENCE, project="p")])
     assert silences.silencing(SEARCH, 150) == ["s1"]

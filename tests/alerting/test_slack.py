@@ -75,6 +75,15 @@ def test_the_first_message_always_shows_the_latest_state_and_the_thread_tells_al
     assert [reply.reply_broadcast for reply in thread] == [True, False, False]
 
 
+def test_without_word_the_message_is_neither_red_nor_green_and_everybody_hears() -> None:
+    _, service = sent(told(), told("no_word"))
+    [(ts, message)] = service.messages.items()
+    assert message.text.startswith("No word: refunds: tool_timeout")
+    assert {button.action_id for button in buttons(message)} == {"watchpost_open_0", "watchpost_open_1"}
+    assert [reply.reply_broadcast for reply in service.threads[ts]] == [True]
+    assert ":white_circle: no word" in str(message.blocks)
+
+
 def test_without_the_signing_secret_there_are_no_buttons_that_nobody_could_answer() -> None:
     _, service = sent(told(), signing_secret="")
     [message] = service.messages.values()

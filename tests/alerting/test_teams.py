@@ -41,8 +41,9 @@ def test_a_card_says_what_where_and_how_bad_and_leads_on() -> None:
 
 
 def test_each_state_has_a_card_of_its_own_and_a_colour() -> None:
-    cards = posted(told(), told("acknowledge"), told("resolve"))
-    assert [card.body[0].inlines[0].color for card in cards] == ["attention", "warning", "good"]
+    cards = posted(told(), told("acknowledge"), told("resolve"), told("no_word"))
+    assert [card.body[0].inlines[0].color for card in cards] == ["attention", "warning", "good", "warning"]
+    assert lines(cards[3])[0] == "No word: refunds: tool_timeout"
     assert lines(cards[1])[2] == "by ana <b>"
     assert lines(cards[2])[0] == "Resolved: refunds: tool_timeout"
 

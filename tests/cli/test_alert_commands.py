@@ -28,6 +28,14 @@ route:
   group_by: [alertname]
   group_wait: 0s
 """
+HELD_BACK = """
+route:
+  channels: [ops]
+  routes: [{match: severity=high, mute_time_intervals: [always], group_wait: 0s}]
+inhibit_rules: [{source_matchers: alertname=Grave, target_matchers: alertname=Loops}]
+time_intervals: [{name: always, time_intervals: [{months: ["1:12"]}]}]
+"""
+GRAVE = RULES.replace("rules:\n", "").replace("Loops\n", "Grave\n", 1).replace("severity: high", "severity: critical")
 SETTINGS = """
 [flow]
 batch_seconds = 0.05
@@ -103,6 +111,20 @@ def test_alerts_are_looked_at_acknowledged_and_silenced_through_the_server_and_i
     assert (again.code, again.fault) == (2, "id: this silence is over already")
 
 
+def test_what_is_held_back_says_by_what(folder: Path, shell: Shell) -> None:
+    (folder / "rules.yaml").write_text(RULES + GRAVE)
+    (folder / "routes.yaml").write_text(HELD_BACK)
+    assert shell("import", "runs.jsonl").code == 0
+    held = {one["rule"]: one for one in json.loads(shell("alerts", "--json").out)}
+    assert held["Loops"]["inhibited_by"] == [{"id": held["Grave"]["id"], "rule": "Grave"}]
+    muted = "by time window always for more than a month for ops"
+    said = shell("alert", held["Loops"]["id"]).out
+    assert f"inhibited by: Grave ({held['Grave']['id']})\n" in said
+    assert f"muted: {muted}\n" in said
+    assert "inhibited by" not in shell("alert", held["Grave"]["id"]).out
+    assert f"inhibited by Grave; muted {muted}" in " ".join(shell("alerts").out.split())
+
+
 @pytest.mark.parametrize(
     ("command", "fault"),
     [
@@ -124,6 +146,10 @@ def test_a_folder_refuses_what_can_be_no_silence(shell: Shell) -> None:
     shell("import", "none.jsonl")
     for command, fault in (
         ("silence a --for 1h --by a --comment c", "matchers: 'a', character 2: expected =, !=, =~ or !~"),
+        (
+            "silence a==b --for 1h --by a --comment c",
+            "matchers: 'a==b', character 3: == is no operator; write a=\"b\", or",
+        ),
         ("silence a!=b --for 1h --by a --comment c", "matchers: match alerts without any label"),
         ("silence a=b --for 0 --by a --comment c", "seconds: is more than 0"),
         ("silence a=b --for 2y --by a --comment c", "seconds: is more than 0 and at most"),

@@ -14,7 +14,7 @@ import pytest
 from watchpost.rules.grafana import AGENTS, agents_dashboard
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = ROOT / ".venv" / "grafana"
+SCHEMA = ROOT / ".venv" / "node"
 """Where `make setup` puts Grafana's types and a compiler."""
 
 PRELUDE = """

@@ -20,24 +20,12 @@ from watchpost.cli.demo.agents import run_agents
 from watchpost.cli.demo.incidents import HEALTHY_LOANS
 from watchpost.cli.demo.receiver import NoticeReceiver
 
+sys.path.append(str(Path(__file__).parents[1] / "runtime"))
+from told_at_once import told_at_once
+
 AGENT = Path(__file__).with_name("agent.py")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "first-five-minutes.md"
 QUIET_S = 1
-
-SETTINGS = """
-[[rules]]
-name = "agent-anomaly"
-severity = "high"
-owner = "oncall@example.com"
-runbook = "https://example.com/runbooks/loop"
-channels = ["demo"]
-
-[webhooks.demo]
-url = "{url}"
-secrets = ["{secret}"]
-allow_private = true
-"""
-
 
 BUDGET = """
 [budget]
@@ -64,10 +52,9 @@ def receiver() -> Iterator[NoticeReceiver]:
 
 @pytest.fixture(scope="module")
 def watchpost(tmp_path_factory: pytest.TempPathFactory, receiver: NoticeReceiver) -> Iterator[WatchpostProcess]:
-    settings = SETTINGS.format(url=receiver.url, secret=receiver.secret)
-    with WatchpostProcess(
-        tmp_path_factory.mktemp("watchpost"), settings, WATCHPOST_SESSION__QUIET_SECONDS=str(QUIET_S)
-    ) as process:
+    folder = tmp_path_factory.mktemp("watchpost")
+    settings = told_at_once(folder, receiver)
+    with WatchpostProcess(folder, settings, WATCHPOST_SESSION__QUIET_SECONDS=str(QUIET_S)) as process:
         yield process
 
 
@@ -162,8 +149,8 @@ def test_a_looping_run_is_flagged_at_the_third_call_and_somebody_is_told(
     assert session.outcome == "completed"
     assert (flag.kind, flag.step_id, flag.step) == ("LOOP_DETECTED", third.step_id, third.number)
     assert (flag.severity, flag.state) == ("high", "confirmed")
-    assert (event["rule"], event["metric"], event["tool"]) == ("agent-anomaly", "LOOP_DETECTED", "get_order")
-    assert (event["owner"], event["runbook"]) == ("oncall@example.com", "https://example.com/runbooks/loop")
+    assert (event["rule"], event["metric"], event["tool"]) == ("Anomaly", "LOOP_DETECTED", "get_order")
+    assert (event["severity"], event["owner"]) == ("high", "team-agents")
 
 
 def test_a_killed_run_keeps_what_was_exported_and_is_not_over(watchpost: WatchpostProcess, tmp_path: Path) -> None:
@@ -199,10 +186,9 @@ def have_ended(sessions: list[Session]) -> bool:
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory, receiver: NoticeReceiver) -> Iterator[Played]:
     """The demo's traffic, played to a Watchpost with the demo's settings."""
-    settings = SETTINGS.format(url=receiver.url, secret=receiver.secret) + BUDGET
-    with WatchpostProcess(
-        tmp_path_factory.mktemp("demo"), settings, WATCHPOST_SESSION__QUIET_SECONDS=str(QUIET_S)
-    ) as process:
+    folder = tmp_path_factory.mktemp("demo")
+    settings = told_at_once(folder, receiver) + BUDGET
+    with WatchpostProcess(folder, settings, WATCHPOST_SESSION__QUIET_SECONDS=str(QUIET_S)) as process:
         said: list[str] = []
         run_agents(process.url, said.append)
         eventually(lambda: process.sessions() if have_ended(process.sessions()) else None, 60)

@@ -59,7 +59,7 @@ def row(cell: int, calls: int, errors: int) -> LedgerRow:
     steps = tuple(
         LedgerStep(
             cell.to_bytes(16, "big"), number.to_bytes(8, "big"), b"", start * 10**9 + number, 1000, "tool", "get", "", "", "get",
-            "error" if number < errors else "ok", "", None, None, None,
+            "error" if number < errors else "ok", "tool_timeout" if number < errors else "", None, None, None,
         )
         for number in range(calls)
     )  # fmt: skip
@@ -78,7 +78,8 @@ def series(cells: list[tuple[int, int]]) -> list[dict[str, str]]:
             seen.append(str(total))
         name = f'{metric}{{tool="get", workflow="refunds", job="j", instance="i"}}'
         found.append({"series": name, "values": " ".join(seen)})
-    return found
+    typed = 'agent_step_errors_total{error_type="tool_timeout", kind="tool", workflow="refunds", job="j", instance="i"}'
+    return [*found, {"series": typed, "values": found[1]["values"]}]
 
 
 # No threshold here is a share that so few calls can come to: there, rates of Prometheus are off by the last bit to either side.
@@ -92,12 +93,17 @@ def series(cells: list[tuple[int, int]]) -> list[dict[str, str]]:
         ("tool_errors", "above: 5"),
         ("tool_calls", "at_least: 24"),
         ("tool_calls", "below: 24"),
+        ("steps", "above: 5"),
     ],
 )
 def test_an_exported_rule_holds_when_ours_does(tmp_path: Path, measure: str, test: str, seed: int) -> None:
     text = RULES.format(measure=measure, test=test)
     if measure != "tool_error_rate":
         text = text.replace("    at_least_count: 20\n", "")
+    if measure == "steps":
+        text = text.replace("by: [tool]", "by: [error_type]").replace(
+            "refunds]", "refunds], error_type: [tool_timeout]"
+        )
     (rule,) = read_rules(text).rules
     exported = prometheus_rules(RuleSet((rule,)))
     (tmp_path / RULES_FILE).write_text(rules_file(exported), encoding="utf-8")

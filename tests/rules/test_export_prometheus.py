@@ -25,7 +25,7 @@ from watchpost.rules.prometheus import (
     rules_file,
     write_yaml,
 )
-from watchpost.rules.promql import FLAGS, SOURCES, Counter, Share
+from watchpost.rules.promql import BY_ERROR_TYPE, FLAGS, SOURCES, Counter, Share
 from watchpost.rules.promtool import unit_tests
 from watchpost.rules.rule import (
     Comparison,
@@ -96,7 +96,9 @@ def test_promtool_takes_the_shipped_rules_and_each_fires_and_is_silent_as_its_te
     rules = prometheus_rules(shipped())
     assert {each.rule.name for each in rules.exported} >= {
         "AgentWorkflowSlowResponse", "AgentLLMHighErrorRate", "AgentToolHighFailureRate", "AgentTokenBudgetExceeded",
-        "AgentDailySpendExceeded", "AgentCostPerRequestDoubled", "AgentWentSilent", "AgentMakesUpIds",
+        "AgentDailySpendExceeded", "AgentCostPerRequestDoubled", "AgentWentSilent", "AgentMakesUpIds", "AgentLooping",
+        "AgentToolSchemaDrift", "AgentInjectionOnHighRiskTool", "AgentInfrastructureErrors", "AgentToolErrorsFrequent",
+        "AgentModelMisbehaves", "AgentPolicyViolations",
     }  # fmt: skip
     claims = [f"{each.rule.name} {what}" for each in rules.exported for what in ("fires", "is silent")]
     assert claims_of(rules) == claims
@@ -111,6 +113,12 @@ def test_every_rule_is_either_exported_or_named_with_a_reason() -> None:
     for each in rules.left_out:
         assert f"# Not here: {each.rule}: {each.reason}\n" in text
         assert f"alert: {each.rule}\n" not in text
+
+
+def test_the_shipped_rules_that_are_left_out_are_documented_with_their_reasons() -> None:
+    page = (DOCUMENTED.parent / "exporting-alerts.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `(Agent\w+)` \| (.*?) \|$", page, re.MULTILINE)
+    assert documented == [(each.rule, each.reason) for each in prometheus_rules(shipped()).left_out]
 
 
 @pytest.mark.parametrize("kind", ["bad", "good"])
@@ -169,7 +177,9 @@ def rules_on_measures(draw: st.DrawFn, number: int) -> Rule:
 @st.composite
 def rules_on_flags(draw: st.DrawFn, number: int) -> Rule:
     where = draw(
-        st.dictionaries(st.sampled_from(["workflow", "severity", "flag"]), st.lists(NAMES, min_size=1), max_size=1)
+        st.dictionaries(
+            st.sampled_from(["workflow", "severity", "flag", "tool"]), st.lists(NAMES, min_size=1), max_size=1
+        )
     )
     return flags(
         f"Rule{number}",
@@ -178,7 +188,7 @@ def rules_on_flags(draw: st.DrawFn, number: int) -> Rule:
         subject=OfFlags(
             tuple(draw(st.lists(KINDS, max_size=2))) if "flag" not in where else (),
             tuple((cast("FlagDimension", key), tuple(values)) for key, values in where.items()),
-            tuple(draw(st.lists(st.sampled_from(["workflow", "severity", "flag"]), unique=True))),
+            tuple(draw(st.lists(st.sampled_from(["workflow", "severity", "flag", "tool"]), unique=True))),
         ),
         window_ns=draw(WINDOWS) * MINUTE,
         at_least_count=draw(st.integers(0, 9)),
@@ -186,8 +196,27 @@ def rules_on_flags(draw: st.DrawFn, number: int) -> Rule:
 
 
 @st.composite
+def rules_on_types(draw: st.DrawFn, number: int) -> Rule:
+    name = draw(st.sampled_from(sorted(BY_ERROR_TYPE)))
+    types = tuple(draw(st.lists(st.text(min_size=1, max_size=9), min_size=1, max_size=3)))
+    by = tuple(
+        cast("Dimension", each) for each in draw(st.lists(st.sampled_from(["workflow", "error_type"]), unique=True))
+    )
+    subject = OfMeasure(MEASURES[name], (("error_type", types),), by)
+    window_ns = draw(WINDOWS) * MINUTE
+    return flags(
+        f"Rule{number}", draw(COMPARISONS), float(draw(st.integers(0, 50))), subject=subject, window_ns=window_ns
+    )
+
+
+@st.composite
 def rule_sets(draw: st.DrawFn) -> RuleSet:
-    return RuleSet(tuple(draw(st.one_of(rules_on_measures(number), rules_on_flags(number))) for number in range(4)))
+    return RuleSet(
+        tuple(
+            draw(st.one_of(rules_on_measures(number), rules_on_flags(number), rules_on_types(number)))
+            for number in range(4)
+        )
+    )
 
 
 @example(rules=RuleSet((flags("R", "above", 1, labels={"team": "a\x85b\u2028c\nd"}),)))
@@ -216,16 +245,21 @@ def test_the_tests_fail_for_another_threshold(tmp_path: Path) -> None:
     ("rule", "reason"),
     [
         (flags("R", "above", 0, subject=OfSession(MEASURES["cost_per_session_usd"], "session")), "single sessions"),
-        (flags("R", "above", 0, subject=OfFlags(("LOOP_DETECTED",), (), ("tool",))), "no label for tool"),
+        (flags("R", "above", 0, subject=OfFlags(("LOOP_DETECTED",), (), ("session",))), "no label for session"),
+        (flags("R", "above", 0, subject=OfMeasure(MEASURES["steps"])), "steps that did not fail"),
+        (flags("R", "above", 0, subject=OfMeasure(MEASURES["steps"], (), ("error_type",))), "steps that did not fail"),
+        (flags("R", "above", 0, subject=OfMeasure(MEASURES["steps"], (("error_type", ("x", "")),))), "steps that did not fail"),
+        (flags("R", "above", 0, subject=OfMeasure(MEASURES["llm_errors"], (("model", ("a",)),), ("error_type",))), "no label for model"),
+        (flags("R", "above", 0, subject=OfMeasure(MEASURES["loop_session_share"])), "sessions are not told apart"),
         (flags("R", "above", 0, subject=OfFlags((), (("service", ("a",)),))), "no label for service"),
         (flags("R", "above", 0, subject=OfMeasure(MEASURES["sessions"])), "counts runs"),
-        (flags("R", "above", 0, subject=OfMeasure(MEASURES["score_mean"])), "no metric counts what score_mean does"),
+        (flags("R", "above", 0, subject=OfMeasure(MEASURES["score_mean"])), "scores may be negative"),
         (flags("R", "above", 0, subject=OfMeasure(MEASURES["tokens"]), at_least_count=5), "at_least_count"),
         (flags("R", "above", 200, subject=OfMeasure(MEASURES["workflow_duration_seconds"])), "buckets of its metric end at 120 s"),
         (flags("R", "above", 1, subject=OfMeasure(MEASURES["llm_error_rate"])), "never gets there"),
         (flags("R", "above", 1, subject=OfMeasure(MEASURES["cost_per_session_usd"])), "only its change"),
         (flags("R", "below", 0.9, subject=OfMeasure(MEASURES["completion_rate"], (), ("workflow",))), "over the last hour"),
-        (flags("R", "above", 0, share_of_sessions=0.1), "share of the sessions"),
+        (flags("R", "above", 0, share_of_sessions=0.1), "what share of them"),
         (flags("R", "above", 0, no_data="fire"), "without data"),
         (flags("R", "above", 0, window_ns=30 * 10**9), "too few scrapes"),
     ],
@@ -241,7 +275,7 @@ def test_every_metric_label_and_bucket_that_is_asked_for_is_exposed() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \| ([^|]*) \|", DOCUMENTED.read_text(encoding="utf-8"), re.MULTILINE)
     labels = {name: set(re.findall(r"`(\w+)`", cell)) for name, cell, _ in rows}
     counters: list[Counter] = [FLAGS.of]
-    for source in SOURCES.values():
+    for source in (*SOURCES.values(), *BY_ERROR_TYPE.values()):
         counters += [source.over, source.per] if isinstance(source, Share) else [source.of]
     for counter in counters:
         assert {*counter.labels.values(), *dict(counter.fixed)} <= labels[counter.metric], counter

@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchpost.model.flag import Flag, flag_id
 from watchpost.query.flags import VerdictCount
-from watchpost.rules.flag_rules import FlagRule, FlagRules, Subject
 from watchpost.rules.precision import Precision, PrecisionSettings, Standing, wilson
 
 HALF = PrecisionSettings(least=0.5, verdicts=10)
@@ -125,16 +123,3 @@ def test_the_order_of_verdicts_makes_no_difference(said: list[tuple[str, bool]])
     counts = [VerdictCount("p", "K", tool, int(right), int(not right)) for tool, right in said]
     rows = [Precision(HALF, some).rows() for some in (counts, sorted(counts, key=str), reversed(counts))]
     assert all(one == other for one, other in itertools.pairwise(rows))
-
-
-def test_rules_tell_nobody_of_a_muted_flag() -> None:
-    def flag(tool: str) -> Flag:
-        return Flag(
-            flag_id("p", "LOOP_DETECTED", tool, b"t" * 16, b"s" * 8), "p", "s", "LOOP_DETECTED", tool, b"t" * 16, b"s" * 8,
-            "high", "confirmed", "a loop", {"tool": tool}, 1,
-        )  # fmt: skip
-
-    rules = FlagRules([FlagRule("loops", "info", owner="o", runbook="r", channels=("ops",))])
-    subjects = [Subject(flag("search"), tool="search"), Subject(flag("pay"), tool="pay")]
-    assert len(rules.judge(subjects)) == 2
-    assert [notice.event.tool for notice in rules.judge(subjects, lambda one: one.tool == "search")] == ["pay"]

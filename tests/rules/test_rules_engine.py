@@ -212,6 +212,37 @@ def test_a_flag_that_is_confirmed_late_counts_from_then_and_one_of_an_imported_s
     assert tick(held, 1).alerts == []
 
 
+EACH = f"rules: [{{name: Each, flag: any, by: [session, flag, tool, severity], window: 10m, above: 0, labels: {{service: ours}}, {ENDING}}}]"
+
+
+def test_a_rule_on_each_flag_tells_them_apart_and_says_of_each_what_it_is_and_how_grave() -> None:
+    held = engine(EACH)
+    tick(held, 0)
+    grave = a_flag(at_s=1, severity="error")
+    other = a_flag("b", 2, session_id="s-a", kind="REFUSAL", severity="info", evidence={"tool": "look"})
+    held.take([], [a_session("s-a", service="shop")], [grave, other])
+    alerts = tick(held, 2).alerts
+    told = {(alert.event.metric, alert.event.tool, alert.event.severity, alert.event.service) for alert in alerts}
+    assert told == {("LOOP_DETECTED", "pay", "error", "shop"), ("REFUSAL", "look", "info", "shop")}
+    assert {(alert.labels["flag"], alert.labels["severity"]) for alert in alerts} == {
+        ("LOOP_DETECTED", "error"),
+        ("REFUSAL", "info"),
+    }
+    assert len({alert.id for alert in alerts}) == 2
+    again = engine(EACH)
+    assert again.resume(held.states()) == []
+    assert again.states() == held.states()
+
+
+def test_the_service_of_an_event_is_that_of_the_session_then_that_of_the_labels() -> None:
+    for text, service in ((EACH, "ours"), (LOOPING, "unknown")):
+        held = engine(text)
+        tick(held, 0)
+        held.take([], [], [a_flag(at_s=1)])
+        (alert,) = tick(held, 1).alerts
+        assert alert.event.service == service
+
+
 def test_a_flag_told_again_counts_once_and_one_taken_back_not_at_all() -> None:
     held = engine(LOOPING)
     held.take([], [], [a_flag(), a_flag(), a_flag("b")])

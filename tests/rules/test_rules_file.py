@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watchpost.alerting.route_file import read_routing
+from watchpost.rules.event import labels_of
 from watchpost.rules.rule import Burn, Limit, OfFlags, OfMeasure, OfSession, Spread, Times
 from watchpost.rules.rule_body import RULE_FIELDS
 from watchpost.rules.rule_fields import RuleFileError
@@ -150,6 +152,28 @@ def test_flags_and_single_sessions_take_what_makes_sense_of_them(body: str, fiel
     assert field in {name for _, _, name, _ in faults(text, Known(flags=("LOOP_DETECTED",)))}
 
 
+@pytest.mark.parametrize(
+    ("flag", "by", "fault"),
+    [
+        ("any", "[session, flag, tool, severity]", None),
+        ("[any]", "[]", None),
+        ("[any, LOOP_DETECTED]", "[tool]", "there is no flag 'any'"),
+        ("any", "[session, flag, tool, severity, workflow]", "at most 4"),
+    ],
+)
+def test_flags_of_any_kind_are_asked_for_by_one_word_and_told_apart_by_up_to_four_dimensions(
+    flag: str, by: str, fault: str | None
+) -> None:
+    by = "" if by == "[]" else f"    by: {by}\n"
+    text = f"rules:\n  - name: R\n    flag: {flag}\n{by}    window: 1h\n    above: 0\n    severity: high\n    owner: me\n    runbook: https://x.example\n"
+    if fault is None:
+        (rule,) = read_rules(text, "r.yaml", Known(flags=("LOOP_DETECTED",))).rules
+        assert isinstance(rule.subject, OfFlags)
+        assert rule.subject.kinds == ()
+    else:
+        assert [why for *_, why in faults(text, Known(flags=("LOOP_DETECTED",))) if fault in why] != []
+
+
 def test_frequency_baselines_flags_and_single_sessions_are_read() -> None:
     end = "    severity: high\n    owner: me\n    runbook: https://x.example\n"
     bodies = [
@@ -263,5 +287,17 @@ def test_the_page_explains_every_field_and_its_rules_can_be_read() -> None:
     assert [field for field in RULE_FIELDS if f"`{field}`" not in page] == []
     blocks = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert len(blocks) > 2
+    routes = [block for block in blocks if block.startswith("route:")]
     for block in blocks:
-        assert read_rules(block).rules
+        assert block in routes or read_rules(block).rules
+
+
+def test_what_stood_in_the_settings_is_said_by_the_rule_and_the_route_that_the_page_shows_instead() -> None:
+    _, _, page = PAGE.read_text(encoding="utf-8").partition("## Rules that stood in the settings\n")
+    rules, routes = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[:2]
+    (rule,) = read_rules(rules).rules
+    group = ("p", "s", "LOOP_DETECTED", "pay", "critical")
+    labels = labels_of(rule, group)
+    assert (labels["severity"], labels["service"]) == ("critical", "shop")
+    (route,) = read_routing(routes, ["ops"]).root.find(labels)
+    assert (route.channels, route.group_wait_ns, route.group_labels(labels)) == (("ops",), 0, labels)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from loop_rules import ROUTES, RULES, loop
 
 from watchpost.alerting.dispatch import Dispatcher
 from watchpost.alerting.route_file import read_routing
-from watchpost.model.flag import Flag, flag_id
+from watchpost.model.flag import Flag
 from watchpost.model.notice import AlertStatus, Notice
 from watchpost.model.outside_alert import OutsideAlert
 from watchpost.model.silence import Acknowledgement, Silence
@@ -24,53 +25,16 @@ from watchpost.store.state import Cursor, StateBatch
 SECOND = 10**9
 START = 1_790_000_400 * SECOND
 
-RULES = """
-rules:
-  - name: Loops
-    flag: [LOOP_DETECTED]
-    window: 10m
-    at_least: 2
-    severity: high
-    owner: team-agents
-    runbook: https://runbooks.example/loops
-"""
-ROUTES = """
-route:
-  channels: [ops]
-  group_by: [alertname]
-  group_wait: 10s
-  group_interval: 1m
-  repeat_interval: 1h
-"""
-
-
-def flag(number: int) -> Flag:
-    span = number.to_bytes(8, "big")
-    return Flag(
-        flag_id("p", "LOOP_DETECTED", "get", b"t" * 16, span),
-        "p",
-        f"session {number}",
-        "LOOP_DETECTED",
-        "get",
-        b"t" * 16,
-        span,
-        "high",
-        "confirmed",
-        "get was called again and again",
-        {},
-        START,
-    )
-
 
 class House:
     """Alarms on a store, batch by batch."""
 
-    def __init__(self, state: SqlState, rules: str = RULES, known: Sequence[Flag] = ()) -> None:
+    def __init__(self, state: SqlState, rules: str = RULES, known: Sequence[Flag] = (), routes: str = ROUTES) -> None:
         self._state = state
         engine = RuleEngine(read_rules(rules).rules)
         engine.fill((), (), known, START)
-        routing = read_routing(ROUTES, ["ops"])
-        self._alarms = Alarms(engine, Dispatcher(routing.root), state, START)
+        routing = read_routing(routes, ["ops"])
+        self._alarms = Alarms(engine, Dispatcher(routing.root), state, START, no_word_ns=3600 * SECOND)
         self._number = state.cursor().batch
 
     def at(self, seconds: int, flags: Sequence[Flag] = (), said: Sequence[Said] = (), *, die: bool = False) -> Raised:
@@ -102,8 +66,8 @@ def told(raised: Raised) -> list[tuple[str, list[str]]]:
 def test_a_rule_that_fires_tells_its_group_once_and_says_when_it_is_over(folder: Path) -> None:
     state = opened(folder)
     house = House(state)
-    assert told(house.at(0, [flag(1)])) == []
-    assert told(house.at(1, [flag(2)])) == []
+    assert told(house.at(0, [loop(1, START)])) == []
+    assert told(house.at(1, [loop(2, START)])) == []
     assert house.is_ripe(11)
     assert told(house.at(11)) == [("trigger", ["firing"])]
     assert [each.alert.rule for each in state.alerts(AlertFilter(state="firing"))] == ["Loops"]
@@ -115,14 +79,48 @@ def test_a_rule_that_fires_tells_its_group_once_and_says_when_it_is_over(folder:
     state.close()
 
 
+EACH_FLAG = """
+rules:
+  - name: Anomaly
+    flag: any
+    by: [session, flag, tool, severity]
+    window: 10m
+    above: 0
+    severity: info
+    owner: team-agents
+    runbook: https://runbooks.example/anomalies
+    summary: "{latest}"
+"""
+AT_ONCE = """
+route:
+  channels: [ops]
+  group_by: ['...']
+  group_wait: 0s
+"""
+
+
+def test_each_flag_is_told_in_the_batch_that_it_comes_in_and_never_again(folder: Path) -> None:
+    state = opened(folder)
+    house = House(state, EACH_FLAG, routes=AT_ONCE)
+    first = house.at(0, [loop(1, START)])
+    assert [(notice.event.metric, notice.event.severity) for notice in first.notices] == [("LOOP_DETECTED", "high")]
+    assert first.notices[0].event.summary == "get was called again and again"
+    house = House(state, EACH_FLAG, [loop(1, START)], AT_ONCE)
+    (second,) = house.at(1, [loop(2, START)]).notices
+    assert second.event.sessions != first.notices[0].event.sessions
+    later = [notice for seconds in range(2, 500, 7) for notice in house.at(seconds, [loop(1, START)]).notices]
+    assert later == []
+    state.close()
+
+
 def test_what_was_told_before_a_restart_is_not_told_again_and_ends_after_it(folder: Path) -> None:
     first = opened(folder)
     house = House(first)
-    house.at(0, [flag(1), flag(2)])
+    house.at(0, [loop(1, START), loop(2, START)])
     assert told(house.at(10)) == [("trigger", ["firing"])]
     first.close()
     second = opened(folder)
-    house = House(second, known=[flag(1), flag(2)])
+    house = House(second, known=[loop(1, START), loop(2, START)])
     assert not house.at(15).notices
     notices = [notice for seconds in range(30, 1200, 15) for notice in house.at(seconds).notices]
     assert [notice.action for notice in notices] == ["resolve"]
@@ -132,7 +130,7 @@ def test_what_was_told_before_a_restart_is_not_told_again_and_ends_after_it(fold
 def test_a_batch_that_died_gives_the_same_notices_again(folder: Path) -> None:
     state = opened(folder)
     house = House(state)
-    house.at(0, [flag(1), flag(2)])
+    house.at(0, [loop(1, START), loop(2, START)])
     lost = house.at(10, die=True)
     assert lost.notices
     again = House(state).at(10)
@@ -143,7 +141,7 @@ def test_a_batch_that_died_gives_the_same_notices_again(folder: Path) -> None:
 def test_alerts_of_a_rule_that_is_gone_end_with_the_first_batch(folder: Path) -> None:
     state = opened(folder)
     house = House(state)
-    house.at(0, [flag(1), flag(2)])
+    house.at(0, [loop(1, START), loop(2, START)])
     house.at(10)
     renamed = House(state, RULES.replace("Loops", "Others"))
     notices = [notice for seconds in range(15, 120, 15) for notice in renamed.at(seconds).notices]
@@ -156,8 +154,8 @@ def test_silences_and_acknowledgements_hold_across_a_restart(folder: Path) -> No
     state = opened(folder)
     house = House(state)
     quiet = Silence("s", "p", ('alertname="Loops"',), START, START + 300 * SECOND, "ana", "known", START)
-    house.at(0, [flag(1), flag(2)], [quiet])
-    house = House(state, known=[flag(1), flag(2)])
+    house.at(0, [loop(1, START), loop(2, START)], [quiet])
+    house = House(state, known=[loop(1, START), loop(2, START)])
     assert told(house.at(10)) == []
     notices = [notice for seconds in range(15, 420, 15) for notice in house.at(seconds).notices]
     assert [notice.action for notice in notices] == ["trigger"]
@@ -191,4 +189,28 @@ def test_an_alert_of_another_alertmanager_is_told_like_our_own_and_ends_when_tha
     house.at(40, (), [outside("resolved", 40)])
     assert told(house.at(70)) == [("resolve", ["resolved"])]
     assert state.standing() == []
+    state.close()
+
+
+def test_an_alert_of_an_alertmanager_that_died_ends_without_being_told_as_over(folder: Path) -> None:
+    state = opened(folder)
+    house = House(state)
+    disk = OutsideAlert("p", "f", "firing", {"alertname": "DiskFull", "severity": "page"}, {}, START, 0, START)
+    house.at(0, (), [disk])
+    house.at(10)
+    house = House(state)
+    house.at(60)
+    house.at(3599)
+    assert house.is_ripe(3600)
+    house.at(3600, die=True)
+    assert [each.alert.rule for each in state.alerts(AlertFilter(state="firing"))] == ["DiskFull"]
+    house = House(state)
+    house.at(3600)
+    assert told(house.at(3700)) == [("no_word", ["no_word"])]
+    assert state.standing() == []
+    assert state.alerts(AlertFilter(state="resolved")) == []
+    (shown,) = state.alerts(AlertFilter(state="no_word"))
+    assert shown.alert.event.summary.startswith("No word since ")
+    back = OutsideAlert("p", "f", "firing", disk.labels, {}, START, 0, START + 4000 * SECOND)
+    assert told(house.at(4000, (), [back])) == [("trigger", ["firing"])]
     state.close()

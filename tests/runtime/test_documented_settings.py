@@ -30,6 +30,14 @@ PLACEHOLDER = "whsec_..."
 SECRET = "whsec_d2F0Y2hwb3N0IGV4YW1wbGUgc2VjcmV0"  # noqa: S105 - the one of an example
 SCHEMA = '{"type": "object", "properties": {"id": {"type": "string"}}}'
 TOOLS = f'{{"tools": [{{"name": "get_offer", "outputSchema": {SCHEMA}}}]}}'
+RULE = "rules: [{name: R, flag: any, window: 1h, above: 0, severity: high, owner: me, runbook: https://x.example}]"
+FILES = {
+    "schemas/applicant.json": SCHEMA,
+    "schemas/tools_list.json": TOOLS,
+    "rules/own.yaml": RULE,
+    "routes.yaml": "route: {channels: [ops]}",
+}
+"""What examples name."""
 
 
 def test_there_are_examples() -> None:
@@ -45,7 +53,7 @@ def test_a_server_starts_with_the_settings_that_a_page_shows(
         monkeypatch.setenv(name, value)
     text = text.replace(PLACEHOLDER, SECRET)
     (tmp_path / "watchpost.toml").write_text(text, encoding="utf-8")
-    for file, content in (("schemas/applicant.json", SCHEMA), ("schemas/tools_list.json", TOOLS)):
+    for file, content in FILES.items():
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_text(content, encoding="utf-8")
     settings = read_settings(data=tmp_path / "data")

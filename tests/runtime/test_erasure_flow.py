@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from watchpost.ingest.request import OtlpRequest
+from watchpost.model.alert import Firing, Resolved
 from watchpost.model.fact import Erase
+from watchpost.model.outside_alert import OutsideAlert
 from watchpost.model.session import Summary
 from watchpost.query.sessions import SessionFilter
 from watchpost.runtime.settings import read_settings
 from watchpost.runtime.wiring import Watchpost, assemble, open_stores
+from watchpost.server.feedback import Feedback, FeedbackGiven
 from watchpost.store.engines.clickhouse_erasure import ClickHouseEraser
 from watchpost.store.engines.sql_erasure import SqlErasures
 
@@ -26,6 +30,9 @@ from world import SECOND, Spec, span_of
 
 NOW = 1_790_000_100 * SECOND
 ERASE = Erase("default", "s-secret", "", "dpo", "asked", NOW, "7a" * 16)
+
+
+OTHERS = FeedbackGiven("thumbs_up", session_id="s-others", by="ford")
 
 
 class DiedError(Exception):
@@ -111,6 +118,54 @@ def test_a_session_that_left_memory_is_erased_as_well(tmp_path: Path) -> None:
         assert "s-secret" not in names(watchpost)
         assert [one.state for one in sessions(watchpost)] == ["ended"]
         assert steps(watchpost) == 3
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_alerts_about_a_user_are_over_with_the_erasure_and_name_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    labels = {"alertname": "Queue", "user": "marvin"}
+    outside = OutsideAlert("default", "f", "firing", labels, {"summary": "marvin waits"}, NOW, 0, NOW)
+
+    def dying(*_: object) -> None:
+        raise DiedError
+
+    with running(tmp_path / "d") as watchpost:
+        asyncio.run(watchpost.flow.note((outside,)))
+        watchpost.flow.catch_up(NOW)
+        (alert,) = watchpost.stores.state.standing()
+        assert alert.labels["user"] == "marvin"
+        asyncio.run(watchpost.flow.note((msgspec.structs.replace(ERASE, session_id="", user_id="marvin"),)))
+        with monkeypatch.context() as patched:
+            if dies:
+                patched.setattr(SqlErasures, "hide", dying)
+            with pytest.raises(DiedError) if dies else nullcontext():
+                watchpost.flow.catch_up(NOW)
+    with running(tmp_path / "d") as watchpost:
+        assert watchpost.stores.state.standing() == watchpost.stores.state.dispatched() == []
+        history = watchpost.stores.state.alert_history(alert.id, 9)
+        assert {type(each.alert.state) for each in history} == {Resolved, Firing}
+        assert {(each.alert.labels["user"], each.alert.event.summary) for each in history} == {("[erased]", "[erased]")}
+
+
+@pytest.mark.parametrize("same_batch", [True, False])
+@pytest.mark.parametrize("of_user", [True, False])
+def test_feedback_that_waits_for_what_never_came_is_erased_and_that_of_others_is_not(
+    tmp_path: Path, same_batch: bool, of_user: bool
+) -> None:
+    erase = Erase("default", "" if of_user else "s-never", "marvin" if of_user else "", "dpo", "asked", NOW, "7a" * 16)
+    with running(tmp_path / "d") as watchpost:
+        for said in (FeedbackGiven("thumbs_down", session_id="s-never", by="marvin"), OTHERS):
+            feedback = Feedback(watchpost.stores.telemetry, watchpost.flow, lambda delivery: delivery, lambda: NOW)
+            asyncio.run(feedback.write(feedback.parcels([said], NOW)))
+        if not same_batch:
+            watchpost.flow.catch_up(NOW)
+        asyncio.run(watchpost.flow.note((erase,)))
+        watchpost.flow.catch_up(NOW)
+        find = watchpost.stores.telemetry.eraser.find
+        assert find("default", "s-never", "").traces == ()
+        assert len(find("default", "s-others", "").traces) == 1
+        assert b"marvin" not in log_bytes(tmp_path / "d")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from watchpost.ingest.redact import RedactionSettings
 from watchpost.ingest.request import OtlpRequest, OverloadedError, RefusedError
 from watchpost.log.log import Log
 from watchpost.log.record import DELIVERY, LogLimits
-from watchpost.rules.flag_rules import FlagRules
 from watchpost.rules.precision import PrecisionSettings
 from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.backlog import Backlog
@@ -88,7 +87,6 @@ class Site:
                 judge=Judge(detectors, KnowledgeBase({}), store, reviews.are_dismissed),
                 checkpoints=Checkpoints(ContextDriftSettings()),
                 appraisal=Appraisal(),
-                rules=FlagRules(()),
                 reviews=reviews,
                 releases=Releases(store),
                 source=store,

@@ -19,13 +19,13 @@ from watchpost.model.knowledge import Contract, Lesson
 from watchpost.model.ledger import LedgerRow, LedgerStep
 from watchpost.model.release import HOUR_NS, Release
 from watchpost.model.telemetry import Delivery, Parcel, Span
-from watchpost.rules.flag_rules import FlagRules
 from watchpost.rules.precision import PrecisionSettings
 from watchpost.runtime import releases
 from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
 from watchpost.runtime.judge import Judge
 from watchpost.runtime.react import Reactor
+from watchpost.runtime.release_notices import ReleaseNotices
 from watchpost.runtime.releases import Releases
 from watchpost.runtime.reviews import Reviews
 from watchpost.session.session import Quiet
@@ -259,9 +259,9 @@ class Machine:
             pricing=Pricing(),
             judge=Judge((), KnowledgeBase({}), self.store, reviews.are_dismissed),
             checkpoints=Checkpoints(ContextDriftSettings()),
-            rules=FlagRules(()),
             reviews=reviews,
             releases=Releases(self.store),
+            changes=ReleaseNotices(["pd"]),
             appraisal=Appraisal(),
             source=self.store,
             seq=cursor.seq,
@@ -320,6 +320,8 @@ def test_releases_are_the_same_though_the_process_died_while_they_were_written(d
         ("agent", "shop", "1.1", BASE + 6 * HOUR_NS, False),
         ("index", "faq", "2", BASE, False),
     }
+    news = [notice.event.summary for notice in machine.store.notices.values() if notice.change]
+    assert sorted(news) == ["agent 1.1 of shop in chat", "model m-2 in chat"], "what was a day ago is history"
 
 
 def recorded(at_ns: int, model: str, version: str) -> list[Parcel]:

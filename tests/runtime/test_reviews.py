@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from watchpost.alerting.dispatch import Dispatcher
+from watchpost.alerting.route_file import read_routing
 from watchpost.detect.context_drift import ContextDriftSettings
 from watchpost.detect.detector import Make
 from watchpost.detect.known import KnowledgeBase
@@ -19,8 +21,10 @@ from watchpost.model.fact import Verdict, VerdictKind
 from watchpost.model.flag import Flag
 from watchpost.model.knowledge import Content
 from watchpost.model.telemetry import Attributes, Delivery, Parcel, Span
-from watchpost.rules.flag_rules import FlagRule, FlagRules
+from watchpost.rules.engine import RuleEngine
 from watchpost.rules.precision import PrecisionSettings
+from watchpost.rules.rule_file import read_rules
+from watchpost.runtime.alarms import Alarms
 from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
 from watchpost.runtime.judge import Judge
@@ -36,7 +40,18 @@ from memory_store import CutShortError, MemoryStore
 SECOND = 10**9
 BASE = 1_790_000_000 * SECOND
 FEW = PrecisionSettings(least=0.5, verdicts=4)
-RULE = FlagRule("loops", "info", owner="o", runbook="r", channels=("ops",))
+RULES = read_rules("""
+rules:
+  - name: Anomaly
+    flag: any
+    by: [session, flag, tool, severity]
+    window: 1d
+    above: 0
+    severity: info
+    owner: team-agents
+    runbook: https://runbooks.example/anomalies
+""").rules
+ROUTES = read_routing("route: {channels: [ops], group_by: ['...'], group_wait: 0s, repeat_interval: 30d}", ["ops"]).root
 
 
 class Classroom:
@@ -80,13 +95,16 @@ class Machine:
             sessions.wake(summary)
         reviews = Reviews(self.settings, self.store)
         knowledge = KnowledgeBase({"lesson": lambda: self.classroom})
+        engine = RuleEngine(RULES)
+        heeded = [flag for flag in self.store.flags.values() if not reviews.is_muted(flag)]
+        engine.fill((), self.store.summaries.values(), heeded, self.now_ns)
         self.reactor = Reactor(
             sessions,
             pricing=Pricing(),
             judge=Judge((Make(lambda _: LoopDetector(LoopSettings())),), knowledge, self.store, reviews.are_dismissed),
             checkpoints=Checkpoints(ContextDriftSettings()),
             appraisal=Appraisal(),
-            rules=FlagRules([RULE]),
+            alarms=Alarms(engine, Dispatcher(ROUTES), self.store.alerting, self.now_ns),
             reviews=reviews,
             releases=Releases(self.store),
             source=self.store,
@@ -128,7 +146,7 @@ class Machine:
 
     def told(self) -> list[str]:
         """The tools that somebody was told of, in order."""
-        return [notice.event.tool for notice in self.store.notices.values()]
+        return [notice.event.tool for notice in self.store.notices.values() if notice.action == "trigger"]
 
 
 def trace(name: int) -> bytes:

@@ -116,3 +116,16 @@ def test_sessions_are_quiet_and_idle_after_what_was_decided() -> None:
     assert Quiet(round(section.quiet_seconds * 10**9), round(section.idle_seconds * 10**9)) == Quiet(
         30 * 10**9, 600 * 10**9
     )
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_rules_of_the_older_form_are_refused_in_one_line_that_says_what_to_write(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, in_file: bool
+) -> None:
+    if in_file:
+        (folder / "watchpost.toml").write_text("[[rules]]\nname = 'loops'\nchannels = ['ops']\n")
+    else:
+        monkeypatch.setenv("WATCHPOST_RULES", '[{"name": "loops"}]')
+    with pytest.raises(SettingsError, match=r"^rules: .*alerting\.rules.*alerting\.routes.*docs/rules\.md") as refused:
+        read_settings()
+    assert "\n" not in str(refused.value)

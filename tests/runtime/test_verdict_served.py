@@ -8,11 +8,13 @@ from pathlib import Path
 
 import httpx
 import msgspec
+from told_at_once import told_at_once
 
 from watchpost.cli.demo.receiver import NoticeReceiver
+from watchpost.runtime.clock import now_ns
 
 sys.path.append(str(Path(__file__).parents[1] / "bad_input"))
-from served import Served, batch, eventually, tool_span, trace_of
+from served import Served, as_of, batch, eventually, tool_span, trace_of
 
 QUICK = "[flow]\nbatch_seconds = 0.05\n"
 SLOW = "[flow]\nbatch_seconds = 600\n"
@@ -38,7 +40,8 @@ class Entries(msgspec.Struct):
 def loop(server: Served, name: str) -> Entry:
     """A session that loops; its flag."""
     arguments = {"gen_ai.tool.call.arguments": '{"order": "A1"}'}
-    spans = [tool_span(trace_of(name), number, name, **arguments) for number in (1, 2, 3)]
+    began_ns = now_ns() - 5 * 10**9
+    spans = [as_of(began_ns, tool_span(trace_of(name), number, name, **arguments)) for number in (1, 2, 3)]
     assert server.post(batch(spans)).status_code == 200
     return eventually(lambda: next((each for each in flags(server) if each.session_id == name), None))
 
@@ -75,22 +78,7 @@ def test_a_verdict_that_was_answered_survives_a_kill_whether_it_held_or_not(tmp_
 
 def test_who_is_told_follows_what_people_say(tmp_path: Path) -> None:
     with NoticeReceiver() as receiver:
-        settings = f"""{QUICK}
-[precision]
-verdicts = 4
-
-[[rules]]
-name = "loops"
-severity = "high"
-channels = ["oncall"]
-owner = "team-agents"
-runbook = "https://runbooks.example/loops"
-
-[webhooks.oncall]
-url = "{receiver.url}"
-secrets = ["{receiver.secret}"]
-allow_private = true
-"""
+        settings = f"{QUICK}\n[precision]\nverdicts = 4\n{told_at_once(tmp_path, receiver)}"
         with Served(tmp_path, settings) as server:
             wrong = [loop(server, f"wrong {number}") for number in range(4)]
             assert all(receiver.wait(30) for _ in wrong)
@@ -99,6 +87,9 @@ allow_private = true
             assert re.match(r"stopped paging: precision 0\.00 .* of 4 verdicts", quiet.muted or "")
             metrics = server.client.get("/metrics").text
             assert re.search(r'watchpost_detector_tool_muted\{.*tool="get_order"\} 1\.0', metrics)
+        with Served(tmp_path, settings) as server:
+            server.works()
+            assert receiver.wait(0.5) is None
             for flag in wrong[:3]:
                 assert say(server, flag, "confirm").status_code == 200
             loop(server, "loud")

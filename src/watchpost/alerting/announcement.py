@@ -9,10 +9,12 @@ import msgspec
 
 from watchpost.model.alert import Alert, Firing, Pending, Resolved
 from watchpost.model.flag import SEVERITIES
-from watchpost.model.notice import Notice, NoticeAction, Told, timestamp
+from watchpost.model.notice import Notice, NoticeAction, Told, ToldStatus, timestamp
 
 LISTED = 100
 """At most this many alerts stand in one notice."""
+
+_STATUSES: tuple[ToldStatus, ...] = ("firing", "no_word", "resolved")
 
 
 def conversation_key(group_id: str, opened_ns: int) -> str:
@@ -42,16 +44,26 @@ def announce(  # noqa: PLR0917  each is a part of the notice
     )
 
 
-def _order(alert: Alert) -> tuple[bool, int, int, str]:
-    """Those that fire first, then the gravest, then those that have fired longest."""
-    return isinstance(alert.state, Resolved), rank(alert), _started_ns(alert), alert.id
+def _order(alert: Alert) -> tuple[int, int, int, str]:
+    """Those that fire first, and those of which there is no word before those that are over; then the gravest, then those that have fired longest."""
+    return _STATUSES.index(_status(alert)), rank(alert), _started_ns(alert), alert.id
+
+
+def _status(alert: Alert) -> ToldStatus:
+    match alert.state:
+        case Resolved(no_word=True):
+            return "no_word"
+        case Resolved():
+            return "resolved"
+        case Pending() | Firing():
+            return "firing"
 
 
 def _told(alert: Alert) -> Told:
     ended_ns = alert.state.resolved_ns if isinstance(alert.state, Resolved) else None
     return Told(
         alert_id=alert.id,
-        status="firing" if ended_ns is None else "resolved",
+        status=_status(alert),
         labels=alert.labels,
         event=alert.event,
         started_at=timestamp(_started_ns(alert)),

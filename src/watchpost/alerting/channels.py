@@ -11,7 +11,7 @@ import msgspec
 from watchpost.alerting.egress import Outbound, Resolve
 from watchpost.alerting.notifier import Notifier
 from watchpost.alerting.notifiers.alertmanager import HOLD_S, Alertmanager
-from watchpost.alerting.notifiers.pagerduty import EVENTS_URL, PagerDuty
+from watchpost.alerting.notifiers.pagerduty import EVENTS_URL, PagerDuty, check_changes
 from watchpost.alerting.notifiers.slack import API_URL, Slack
 from watchpost.alerting.notifiers.teams import Teams
 from watchpost.alerting.notifiers.webhook import Webhook
@@ -54,10 +54,11 @@ class WebhookSettings(_Settings, frozen=True):
 
 
 class PagerDutySettings(_Settings, frozen=True):
-    """An integration of Events API v2; `url` is that of the service region."""
+    """An integration of Events API v2; `url` is that of the service region, and `changes` says whether releases are told as change events."""
 
     routing_key: Secret
     url: str = EVENTS_URL
+    changes: bool = False
 
 
 class SlackSettings(_Settings, frozen=True):
@@ -156,7 +157,10 @@ def _webhook(chosen: WebhookSettings, outbound: Outbound, public_url: str) -> No
 
 
 def _pagerduty(chosen: PagerDutySettings, outbound: Outbound, public_url: str) -> Notifier:
-    return PagerDuty(chosen.routing_key.reveal(), outbound, public_url=public_url, url=chosen.url)
+    key = chosen.routing_key.reveal()
+    if chosen.changes:
+        check_changes(key, chosen.url)
+    return PagerDuty(key, outbound, public_url=public_url, url=chosen.url)
 
 
 def _slack(chosen: SlackSettings, outbound: Outbound, public_url: str) -> Notifier:

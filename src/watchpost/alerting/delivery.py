@@ -8,6 +8,7 @@ saw the trigger ignores the resolve. Only when an earlier one is given up does t
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -31,6 +32,9 @@ SPREAD = 0.1
 """Jitter lengthens a pause by at most this share of it, so that notices held up together do not return together."""
 
 TRIES_AT_ONCE = 4
+
+READ_AT_ONCE = 16
+"""Due notices that are read from the outbox at a time; to ask it costs as much as to deliver one."""
 
 
 class Outbox(Protocol):
@@ -70,7 +74,7 @@ class Deliverer:
     """Delivers the notices of one channel, at most `TRIES_AT_ONCE` at a time, of each conversation one.
 
     While a channel that was too busy has asked to be left alone, none of its notices is tried. A notice is tried within `tick_s` of falling due, and at once after `nudge`. Each channel has its own deliverer, so a
-    channel that hangs holds up only itself. A crash between a try and its receipt leads to another try with the same
+    channel that hangs holds up only itself. What is tried was read from the outbox no longer than `tick_s` before. A crash between a try and its receipt leads to another try with the same
     notice id. What the outbox or a notifier raises ends `run` and is the supervisor's to see.
     """
 
@@ -92,6 +96,8 @@ class Deliverer:
         self._tick_s = tick_s
         self._wake = asyncio.Event()
         self._under_way: set[str] = set()
+        self._read: deque[Due] = deque()
+        self._read_ns = 0
         self._rests_until_ns = 0
 
     def nudge(self) -> None:
@@ -101,6 +107,7 @@ class Deliverer:
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop` is set, then let the tries under way end; cancelling does not wait for them."""
         self._under_way.clear()
+        self._read.clear()
         async with asyncio.TaskGroup() as tries:
             while not stop.is_set():
                 self._wake.clear()
@@ -115,8 +122,11 @@ class Deliverer:
         room, now_ns = TRIES_AT_ONCE - len(held), self._now_ns()
         if not room or now_ns < self._rests_until_ns:
             return []
-        found = await asyncio.to_thread(self._outbox.due, self._channel, now_ns, TRIES_AT_ONCE)
-        return [due for due in found if due.notice.id not in held][:room]
+        if not self._read or not 0 <= now_ns - self._read_ns < self._tick_s * 1e9:
+            found = await asyncio.to_thread(self._outbox.due, self._channel, now_ns, READ_AT_ONCE)
+            self._read = deque(due for due in found if due.notice.id not in held)
+            self._read_ns = now_ns
+        return [self._read.popleft() for _ in range(min(room, len(self._read)))]
 
     async def _try(self, due: Due) -> None:
         answer = await self._notifier.send(due.notice, due.handle)

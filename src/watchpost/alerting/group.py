@@ -186,6 +186,8 @@ class Look:
                 self._acknowledged = None
             for channel in self._told_channels():
                 self._tell(channel)
+            for channel in self._former_channels():
+                self._part(channel)
         escalated = state.escalated or self._escalate()
         self._announce_acknowledgement(acknowledging)
         unacknowledged_ns = sight.at_ns if is_broken or not state.opened_ns else state.unacknowledged_ns
@@ -206,6 +208,11 @@ class Look:
         if self._before.escalated:
             yield from self._later_channels()
 
+    def _former_channels(self) -> list[str]:
+        """Those that were told of something and are not told of anything new, in the order in which they first were."""
+        told = frozenset(self._told_channels())
+        return [channel for channel, state in self._channels.items() if channel not in told and state.known]
+
     def _later_channels(self) -> list[str]:
         at_once = {*self._route.channels, *self._route.page}
         return [channel for channel in self._route.escalate_to if channel not in at_once]
@@ -220,22 +227,36 @@ class Look:
         firing = self._fire_for(channel)
         ended = self._ended & state.known
         action = self._action(state, firing, ended)
-        if action == "resolve":
-            self._send(channel, action, ended)
-            # The conversation is over: what is silenced and goes on firing opens another when its silence ends.
-            self._channels[channel] = ChannelState(version=self._channels[channel].version, at_ns=self._sight.at_ns)
+        if action in {"resolve", "no_word"}:
+            self._close(channel, ended)
         elif action == "trigger":
             self._send(channel, action, firing | ended)
             owed = state.known - firing - ended
             self._channels[channel] = msgspec.structs.replace(self._channels[channel], firing=firing, owed=owed)
 
+    def _part(self, channel: str) -> None:
+        """Tell a channel the end once all that it was told of is over, and nothing else."""
+        known = self._channels[channel].known
+        if known <= self._ended:
+            self._close(channel, known)
+
+    def _close(self, channel: str, ended: IDS) -> None:
+        """End the conversation: what is silenced and goes on firing opens another when its silence ends."""
+        self._send(channel, self._end(ended), ended)
+        self._channels[channel] = ChannelState(version=self._channels[channel].version, at_ns=self._sight.at_ns)
+
     def _action(self, state: ChannelState, firing: IDS, ended: IDS) -> NoticeAction | None:
         if not firing:
-            return "resolve" if ended else None
+            return self._end(ended) if ended else None
         if ended or not firing <= state.firing or self._is_graver(firing):
             return "trigger"
         is_repeat = state.at_ns + self._route.repeat_interval_ns <= self._sight.at_ns
         return "trigger" if is_repeat and self._acknowledged is None else None
+
+    def _end(self, ended: IDS) -> NoticeAction:
+        """How a conversation ends: as over only where everything in it is known to be."""
+        states = (self._sight.members[each].state for each in ended)
+        return "no_word" if any(isinstance(state, Resolved) and state.no_word for state in states) else "resolve"
 
     def _breaks_acknowledgement(self) -> bool:
         """Whether what fires is graver than what was acknowledged: an alert has joined, or a severity has risen."""

@@ -52,6 +52,13 @@ class _Sources:
         values = self._values(labels)
         return values in self._one_sided or (values in self._two_sided and not all_match(self._rule.source, labels))
 
+    def inhibiting(self, labels: Mapping[str, str]) -> set[str]:
+        if not self.inhibit(labels):
+            return set()
+        values = self._values(labels)
+        two_sided = set() if all_match(self._rule.source, labels) else self._two_sided.get(values, set())
+        return self._one_sided.get(values, set()) | two_sided
+
 
 class Inhibitor:
     """Knows which alerts fire, and says which others they hold back; the cost of asking does not grow with the number of alerts."""
@@ -72,3 +79,7 @@ class Inhibitor:
     def inhibits(self, labels: Mapping[str, str]) -> bool:
         """Whether an alert with these labels is held back now."""
         return any(sources.inhibit(labels) for sources in self._sources)
+
+    def inhibiting(self, labels: Mapping[str, str]) -> list[str]:
+        """The ids of all alerts that hold one with these labels back now, sorted."""
+        return sorted(set().union(*(sources.inhibiting(labels) for sources in self._sources)))

@@ -1,7 +1,8 @@
 """Matchers in Alertmanager's syntax: `severity="critical"`, `tool!="search"`, `workflow=~"refund.*"`, `owner!~"team-(a|b)"`.
 
 A label that an alert does not have counts as empty, so `tool=""` matches alerts without a tool and `tool!="search"` matches them too.
-Expressions are RE2 and must match the whole value. Values are any Unicode text; unquoted values end at a comma, a brace or a quote.
+Expressions are RE2 and must match the whole value. Values are any Unicode text. As in Alertmanager's UTF-8 mode, an unquoted value holds no space
+and none of the characters that mean something here, so that `severity==x` is refused and is not the value `=x`.
 A label's name may be quoted as well, and must be where it holds more than letters, digits, `_`, `:` and `.`.
 """
 
@@ -19,7 +20,9 @@ Operator = Literal["=", "!=", "=~", "!~"]
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:.]*")
 _OPERATOR = re.compile(r"=~|!~|!=|=")
-_BARE = re.compile(r"""[^"',{}]*""")
+_BARE = re.compile(r"""[^\s{}!=~,\\"'`]*""")
+_SIGNS = re.compile(r"[=!~\s]*[=!~]")
+_ENDS = frozenset({"", ",", "}"})
 _SPACE = re.compile(r"\s*")
 _ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -113,6 +116,7 @@ def _one(text: str, at: int) -> tuple[Matcher, int]:
     if operator is None:
         raise MatcherError(text, at, "expected =, !=, =~ or !~")
     at = _skip(text, operator.end())
+    _refuse_signs(text, at, name, operator)
     value, end = _value(text, at)
     kind = operator[0]
     if kind in {"=~", "!~"}:
@@ -148,9 +152,32 @@ def _value(text: str, at: int) -> tuple[str, int]:
         return _unquote(text, at)
     bare = _BARE.match(text, at)
     end = bare.end() if bare else at
-    if text[end : end + 1] in {'"', "'", "{"}:
+    after = _skip(text, end)
+    if text[after : after + 1] not in _ENDS:
+        if text[end].isspace():
+            raise MatcherError(
+                text, end, "expected a comma or the end; a value with a space in it stands in double quotes"
+            )
         raise MatcherError(text, end, f"a value with {text[end]} in it stands in double quotes")
-    return text[at:end].rstrip(), end
+    return text[at:end], end
+
+
+def _refuse_signs(text: str, at: int, name: str, operator: re.Match[str]) -> None:
+    """Raise `MatcherError` where more signs follow an operator: whoever writes `==` means `=`, and never a value that begins with it."""
+    signs = _SIGNS.match(text, at)
+    if signs is None:
+        return
+    written = text[operator.start() : signs.end()]
+    start = _skip(text, signs.end())
+    value, _ = _value(text, start)
+    likely = {(False, False): "=", (True, False): "!=", (False, True): "=~", (True, True): "!~"}[
+        "!" in written, "~" in written
+    ]
+    reason = f"{written} is no operator; write {Matcher(name, _operator(likely), value)}"
+    if not text.startswith('"', start):
+        literal = Matcher(name, _operator(operator[0]), text[at:start] + value)
+        reason += f", or {literal} for a value that begins with {text[at]}"
+    raise MatcherError(text, at, reason)
 
 
 def _unquote(text: str, at: int) -> tuple[str, int]:

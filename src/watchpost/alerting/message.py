@@ -11,12 +11,13 @@ from watchpost.alerting.plain_text import one_line
 from watchpost.model.flag import Severity
 from watchpost.model.notice import AlertEvent, ErrorContext, Notice, NoticeAction, Told
 
-MessageState = Literal["firing", "acknowledged", "resolved"]
+MessageState = Literal["firing", "acknowledged", "resolved", "no word"]
 
 STATES: dict[NoticeAction, MessageState] = {
     "trigger": "firing",
     "acknowledge": "acknowledged",
     "resolve": "resolved",
+    "no_word": "no word",
 }
 """What each action makes of the alert."""
 
@@ -129,4 +130,4 @@ def _of_error(error: ErrorContext) -> list[tuple[str, str]]:
 def _line(told: Told) -> str:
     labels = ", ".join(f"{name}={value}" for name, value in told.labels.items() if name != "alertname")
     name = told.labels.get("alertname", told.event.rule)
-    return one_line(f"{told.status}: {name} {labels}", 200)
+    return one_line(f"{told.status.replace('_', ' ')}: {name} {labels}", 200)

@@ -61,6 +61,11 @@ class Route(msgspec.Struct, frozen=True):
                 break
         return found or [self]
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every channel that this node may tell something."""
+        return (*self.channels, *self.page, *self.escalate_to)
+
     def walk(self) -> Iterator[Route]:
         """This node and all below it."""
         yield self

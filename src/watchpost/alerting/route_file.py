@@ -50,9 +50,7 @@ class Routing(msgspec.Struct, frozen=True):
     @property
     def channels(self) -> frozenset[str]:
         """Every channel that some route names."""
-        return frozenset(
-            name for route in self.root.walk() for name in (*route.channels, *route.page, *route.escalate_to)
-        )
+        return frozenset(name for route in self.root.walk() for name in route.named)
 
 
 def read_routing(text: str, channels: Collection[str]) -> Routing:

@@ -70,11 +70,14 @@ class Silences:
     def take(self, silence: Silence) -> None:
         """Hold to a silence from now on; one that ends before it starts was ended before it began, and is dropped.
 
-        Raises `MatcherError` for a matcher that cannot be read; `silence_faults` says so before.
+        So is one that an earlier version let in and whose matchers mean nothing: it must not keep a log from being read again.
         """
-        matchers = tuple(matcher for text in silence.matchers for matcher in read_matchers(text))
         self._held.pop(silence.id, None)
-        if silence.starts_ns < silence.ends_ns:
+        try:
+            matchers = tuple(matcher for text in silence.matchers for matcher in read_matchers(text))
+        except MatcherError:
+            matchers = ()
+        if matchers and silence.starts_ns < silence.ends_ns:
             self._held[silence.id] = _Held(silence, matchers)
         self._arrange()
 

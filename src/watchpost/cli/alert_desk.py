@@ -14,6 +14,7 @@ from watchpost.cli.library import answering, open_watchpost
 from watchpost.cli.remote import delete, get, post
 from watchpost.model.fact import Fact
 from watchpost.query.alerts import AlertFilter
+from watchpost.runtime.alerting import routing
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.flow import Flow
 from watchpost.runtime.settings import Settings
@@ -84,7 +85,7 @@ def _open(settings: Settings, server: str) -> Iterator[_Local | _Remote]:
             yield _Remote(found)
         else:
             state = found.stores.state
-            yield _Local(Alerts(state, state, _Notes(found.flow), now_ns))
+            yield _Local(Alerts(state, state, _Notes(found.flow), now_ns, routing=routing(settings)))
 
 
 class _Notes:

@@ -39,7 +39,7 @@ def alerts(  # noqa: PLR0917 - typer passes options by name
         print_json(found)
         return
     shown = table(
-        "state", "severity", "rule", "value", "owner", "since", "acknowledged", "silenced", "what", key="alert"
+        "state", "severity", "rule", "value", "owner", "since", "acknowledged", "held back", "what", key="alert"
     )
     for one in found:
         add_row(shown, [one.id, *_cells(one)])
@@ -79,7 +79,6 @@ def _every(book: AlertBook, query: Mapping[str, str], limit: int) -> Iterator[Al
 
 
 def _cells(one: AlertAnswer) -> list[str]:
-    silenced = "yes" if one.silenced_by else "-"
     return [
         one.state,
         one.severity,
@@ -88,9 +87,17 @@ def _cells(one: AlertAnswer) -> list[str]:
         one.owner,
         (one.since or "-")[:19],
         one.acknowledged_by or "-",
-        silenced,
+        "; ".join(_held_back(one)) or "-",
         one.summary,
     ]
+
+
+def _held_back(one: AlertAnswer) -> Iterator[str]:
+    """Each reason why somebody is not told."""
+    if one.silenced_by:
+        yield "silenced"
+    yield from (f"inhibited by {source.rule}" for source in one.inhibited_by)
+    yield from (f"muted {why}" for why in one.muted_by)
 
 
 def _print_one(found: AlertDetail, *, as_json: bool) -> None:
@@ -109,6 +116,8 @@ def _print_one(found: AlertDetail, *, as_json: bool) -> None:
         "sessions": " ".join(one.sessions),
         "acknowledged by": one.acknowledged_by,
         "silenced by": " ".join(one.silenced_by),
+        "inhibited by": ", ".join(f"{source.rule} ({source.id})" for source in one.inhibited_by),
+        "muted": "; ".join(map(str, one.muted_by)),
     }
     for name, said in lines.items():
         if said:

@@ -6,6 +6,7 @@ import socket
 import sys
 import tempfile
 import threading
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from watchpost.cli.demo.incidents import incidents
 from watchpost.cli.demo.receiver import NoticeReceiver
 from watchpost.runtime.settings import read_settings
 from watchpost.server import serving
+
+_HERE = files("watchpost.cli.demo")
 
 NOTICE_WAIT_S = 30.0
 
@@ -29,7 +32,12 @@ def demo(
     port: Annotated[int, typer.Option(help="Where to serve; a free port if this one is taken.")] = 8484,
 ) -> None:
     """Start on an empty data folder, replay recorded agents and four that go wrong, show who is told what, stay up."""
-    with tempfile.TemporaryDirectory(prefix="watchpost-demo-") as data, NoticeReceiver() as receiver:
+    with (
+        tempfile.TemporaryDirectory(prefix="watchpost-demo-") as data,
+        NoticeReceiver() as receiver,
+        as_file(_HERE / "rules.yaml") as rules,
+        as_file(_HERE / "routes.yaml") as routes,
+    ):
         settings = read_settings(
             data=Path(data),
             port=port if _is_free(port) else 0,
@@ -37,15 +45,7 @@ def demo(
             session={"quiet_seconds": QUIET_S},
             budget={"limits": BUDGETS},
             webhooks={"demo": {"url": receiver.url, "secrets": [receiver.secret], "allow_private": True}},
-            rules=[
-                {
-                    "name": "agent-anomaly",
-                    "severity": "warning",
-                    "channels": ["demo"],
-                    "owner": "on-call engineer",
-                    "runbook": "docs/detectors.md",
-                }
-            ],
+            alerting={"rules": [str(rules)], "routes": str(routes)},
         )
         serving.serve(settings, lambda address: _start(address, receiver))
     _say("stopped; the demo's data is gone")
@@ -58,14 +58,15 @@ def _start(address: str, receiver: NoticeReceiver) -> None:
 def _play(address: str, receiver: NoticeReceiver) -> None:
     _say(f"Watchpost listens at {address}")
     run_agents(address, _say)
-    missing = {incident.flag for incident in incidents()}
+    missing = {(incident.flag, incident.service) for incident in incidents()}
     while missing and (notice := receiver.wait(NOTICE_WAIT_S)) is not None:
-        if notice["metric"] in missing:
-            missing.discard(str(notice["metric"]))
+        told = str(notice["metric"]), str(notice["service"])
+        if told in missing:
+            missing.discard(told)
             _say(f"notice received, signature verified: {notice['metric']}: {notice['summary']}")
             _say(f"  severity {notice['severity']}, owner {notice['owner']}, runbook {notice['runbook']}")
-    for flag in sorted(missing):
-        _say(f"no notice of {flag} arrived within {NOTICE_WAIT_S:.0f} s")
+    for flag, service in sorted(missing):
+        _say(f"no notice of {flag} at {service} arrived within {NOTICE_WAIT_S:.0f} s")
     _say(f"\nopen {address} - Ctrl-C stops the demo")
 
 

@@ -24,11 +24,12 @@ class Firing(msgspec.Struct, frozen=True, tag="firing"):
 
 
 class Resolved(msgspec.Struct, frozen=True, tag="resolved"):
-    """What fired is over."""
+    """What fired is over or, with `no_word`, whoever said that it fires says nothing any more, and how it stands is not known."""
 
     since_ns: int
     fired_ns: int
     resolved_ns: int
+    no_word: bool = False
 
 
 AlertState = Pending | Firing | Resolved

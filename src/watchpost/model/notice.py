@@ -13,7 +13,10 @@ DeliveryState = Literal["waiting", "delivered", "failed"]
 
 AlertStatus = Literal["firing", "resolved"]
 
-NoticeAction = Literal["trigger", "acknowledge", "resolve"]
+ToldStatus = Literal["firing", "resolved", "no_word"]
+
+NoticeAction = Literal["trigger", "acknowledge", "resolve", "no_word"]
+"""The last says that the conversation is over though nobody knows whether what it was about is."""
 
 
 class ErrorContext(msgspec.Struct, frozen=True):
@@ -61,7 +64,7 @@ class Told(msgspec.Struct, frozen=True):
     """How one alert of a group stands, in a notice. `ended_at` is empty while it fires; both times are ISO 8601 in UTC with a Z."""
 
     alert_id: str
-    status: AlertStatus
+    status: ToldStatus
     labels: dict[str, str]
     event: AlertEvent
     started_at: str
@@ -73,7 +76,8 @@ class Notice(msgspec.Struct, frozen=True):
 
     `event` is that of the gravest alert. `key` names the group over its whole life: all notices of one key are one conversation, one
     PagerDuty alert, one Slack thread. `alerts` are all of the group, those that ended since the last notice among them, the gravest first;
-    of a great many only the first ones, and `omitted` says how many more there are. `by` is who acknowledged.
+    of a great many only the first ones, and `omitted` says how many more there are. `by` is who acknowledged. One with a `change`, by name
+    what is known of a release, is about that and no alert; only channels that ask for changes get it.
     """
 
     id: str
@@ -84,6 +88,7 @@ class Notice(msgspec.Struct, frozen=True):
     alerts: list[Told] = []
     by: str = ""
     omitted: int = 0
+    change: dict[str, str] = {}
 
     @property
     def conversation(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from operator import attrgetter
 from typing import TypeVar
 
 from watchpost.model.ledger import LedgerRow, LedgerStep
@@ -62,16 +63,25 @@ def _lasted_us(session: Summary) -> int | None:
     return (session.ended_ns - session.started_ns) // 1000
 
 
+STEP_VALUES: Mapping[Field, Callable[[LedgerStep], int | None]] = {
+    "duration": attrgetter("dur_us"),
+    "first_token": attrgetter("first_us"),
+    "input_tokens": attrgetter("in_tok"),
+    "output_tokens": attrgetter("out_tok"),
+    "cached_tokens": attrgetter("cached_tok"),
+    "reasoning_tokens": attrgetter("reasoning_tok"),
+    "tokens": lambda step: _both(step.in_tok, step.out_tok),
+    "cost": attrgetter("cost_nano"),
+    "score": _score,
+}
+
+
+def _of_step(value: Callable[[LedgerStep], int | None]) -> Callable[[Counted], int | None]:
+    return lambda one: value(one.step)
+
+
 STEP_FIELDS: Mapping[Field, Callable[[Counted], int | None]] = {
-    "duration": lambda one: one.step.dur_us,
-    "first_token": lambda one: one.step.first_us,
-    "input_tokens": lambda one: one.step.in_tok,
-    "output_tokens": lambda one: one.step.out_tok,
-    "cached_tokens": lambda one: one.step.cached_tok,
-    "reasoning_tokens": lambda one: one.step.reasoning_tok,
-    "tokens": lambda one: _both(one.step.in_tok, one.step.out_tok),
-    "cost": lambda one: one.step.cost_nano,
-    "score": lambda one: _score(one.step),
+    name: _of_step(value) for name, value in STEP_VALUES.items()
 }
 
 SESSION_FIELDS: Mapping[Field, Callable[[Summary], int | None]] = {
@@ -209,6 +219,11 @@ def _any_of(limits: tuple[SlaLimit, ...], of: Callable[[Summary], tuple[SlaLimit
 
 def _is_billed(one: Counted) -> bool:
     return one.step.kind == "llm" or (one.step.kind == "retrieval" and one.step.in_tok is not None)
+
+
+def is_billed_by_kind(kind: str) -> bool | None:
+    """Whether steps of a kind are billed; None where some are."""
+    return None if kind == "retrieval" else kind == "llm"
 
 
 def _telling(where: Where, fields: Mapping[Field, Callable[[T], int | None]]) -> list[Callable[[T], bool]]:

@@ -10,12 +10,13 @@ memory begins anew and the history answers meanwhile. After a jump forward there
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from watchpost.model.alert import Alert
 from watchpost.model.flag import Flag
 from watchpost.model.ledger import LedgerRow
 from watchpost.model.session import Summary
+from watchpost.model.unnaming import Unnaming
 from watchpost.rules.flag_watch import FlagWatch
 from watchpost.rules.history import History
 from watchpost.rules.measure_watch import MeasureWatch
@@ -25,6 +26,7 @@ from watchpost.rules.session_watch import SessionWatch
 from watchpost.rules.source import Tapes
 from watchpost.rules.standing import Changes, Damping, Standings
 from watchpost.rules.tally import CELL_NS
+from watchpost.rules.waiting_rows import WaitingRows
 
 MOST_HELD = 200_000
 """Rows of the ledger and sessions that rules count; the oldest are let go beyond that."""
@@ -64,8 +66,10 @@ class RuleEngine:
             self._rules.append((rule, watch, Standings(rule, watch.look, damping or Damping())))
         self._all_tapes, self._most_held = tapes.all(), most_held
         self._memory = Memory(self._all_tapes, since_ns=since_ns, most=most_held)
+        self._rows = WaitingRows()
         self._waiting: list[tuple[Flag, Summary | None, int | None]] = []
         self._changed: list[Summary] = []
+        self._disturbed: set[int] = set()
         self._now_ns: int | None = None
         self._end_ns = 0
 
@@ -104,8 +108,10 @@ class RuleEngine:
         self._now_ns = now_ns
         if is_time:
             self._end_ns = end_ns
+            self._count()
             self._memory.move(end_ns)
-        heard = self._hear(now_ns)
+        heard = self._hear(now_ns) | self._disturbed
+        self._disturbed = set()
         changes = Changes()
         for number, (_, watch, standings) in enumerate(self._rules):
             if is_time or number in heard or (not isinstance(watch, MeasureWatch) and watch.due_ns() <= now_ns):
@@ -123,6 +129,28 @@ class RuleEngine:
         standings = {rule.name: each for rule, _, each in self._rules}
         return [alert for alert in alerts if alert.rule not in standings or not standings[alert.rule].resume(alert)]
 
+    def erase(self, aliases: Mapping[tuple[str, str], str], names: Unnaming, now_ns: int) -> Changes:
+        """Let sessions, by project and id, be known by other ids and as nobody's, and their flags be forgotten; `names` stand in no alert any more.
+
+        The history, asked anew, must not name them either.
+        """
+        self._count()
+        self._memory.rename(aliases)
+        self._waiting = [each for each in self._waiting if (each[0].project, each[0].session_id) not in aliases]
+        self._changed = [each for each in self._changed if (each.project, each.session_id) not in aliases]
+        changes = Changes()
+        for number, (_, watch, standings) in enumerate(self._rules):
+            match watch:
+                case MeasureWatch():
+                    watch.erase(names)
+                case FlagWatch() | SessionWatch():
+                    if watch.erase(aliases):
+                        self._disturbed.add(number)
+            found = standings.erase(names, now_ns)
+            changes.alerts.extend(found.alerts)
+            changes.lapsed.extend(found.lapsed)
+        return changes
+
     @property
     def held(self) -> int:
         """Rows and sessions in memory."""
@@ -139,6 +167,8 @@ class RuleEngine:
 
     def _take(self, ledger: Iterable[LedgerRow], sessions: Iterable[Summary]) -> dict[tuple[str, str], Summary]:
         for row in ledger:
+            self._rows.put(row)
+        for row in self._rows.surplus():
             self._memory.take_row(row)
         known: dict[tuple[str, str], Summary] = {}
         for session in sessions:
@@ -147,6 +177,11 @@ class RuleEngine:
         if any(isinstance(watch, SessionWatch) for _, watch, _ in self._rules):
             self._changed += known.values()
         return known
+
+    def _count(self) -> None:
+        """Count what waits: windows are looked at."""
+        for row in self._rows.all():
+            self._memory.take_row(row)
 
     def _hear_of(self, flags: Iterable[tuple[Flag, Summary | None, int | None]]) -> None:
         if any(isinstance(watch, FlagWatch) for _, watch, _ in self._rules):
@@ -175,6 +210,8 @@ class RuleEngine:
                 found = watch.judge(self._end_ns, self._memory.since_ns)
                 return Changes() if found is None else standings.judge(self._end_ns, found)
             case FlagWatch():
+                if watch.counts_sessions:
+                    self._count()
                 return standings.judge(now_ns, watch.judge(now_ns, self._end_ns, self._memory.since_ns))
             case SessionWatch():
                 return standings.judge(now_ns, watch.judge(now_ns))
@@ -185,6 +222,7 @@ class RuleEngine:
         for tape in self._all_tapes:
             tape.clear()
         self._memory = Memory(self._all_tapes, since_ns=now_ns, most=self._most_held)
+        self._rows = WaitingRows()
         for _, _, standings in self._rules:
             standings.go_back(now_ns)
 

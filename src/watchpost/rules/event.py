@@ -7,6 +7,7 @@ from string import Formatter
 
 import msgspec
 
+from watchpost.model.flag import SEVERITIES, Severity
 from watchpost.model.notice import AlertEvent, timestamp
 from watchpost.query.measures import Group, Unit
 from watchpost.rules.quantity import amount_text, duration_text
@@ -67,6 +68,12 @@ def unit_of(subject: Subject) -> Unit:
     return "count" if isinstance(subject, OfFlags) else subject.measure.unit
 
 
+def severity_of(rule: Rule, group: Group) -> Severity:
+    """How severe an alert of a group is: as its flags where a rule tells them apart by that, else as the rule says."""
+    told = dict(zip(dimensions_of(rule.subject), group[1:], strict=True)).get("severity")
+    return next((each for each in SEVERITIES if each == told), rule.severity)
+
+
 def labels_of(rule: Rule, group: Group) -> dict[str, str]:
     """What tells an alert from all others of its project.
 
@@ -79,7 +86,7 @@ def labels_of(rule: Rule, group: Group) -> dict[str, str]:
         "alertname": rule.name,
         "owner": rule.owner,
         "project": group[0],
-        "severity": rule.severity,
+        "severity": severity_of(rule, group),
     }
 
 
@@ -98,13 +105,13 @@ def event_of(rule: Rule, group: Group, verdict: Verdict, look: Look, at_ns: int)
     known |= dict(zip(dimensions_of(rule.subject), group[1:], strict=True))
     return AlertEvent(
         timestamp=timestamp(at_ns),
-        service=one_line(known["service"] or "unknown", _LONGEST_NAME),
-        metric=metric_of(rule.subject),
+        service=one_line(known["service"] or rule.labels.get("service") or "unknown", _LONGEST_NAME),
+        metric=one_line(known.get("flag") or metric_of(rule.subject), _LONGEST_NAME),
         tool=one_line(known["tool"], _LONGEST_NAME),
         value=verdict.value,
         threshold=verdict.threshold,
         window=duration_text(verdict.window_ns or rule.window_ns),
-        severity=rule.severity,
+        severity=severity_of(rule, group),
         owner=rule.owner,
         runbook=rule.runbook,
         sessions=list(look.sessions),

@@ -7,7 +7,7 @@ imported session, counts at the time of its step. Only confirmed flags count, an
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 
@@ -66,6 +66,11 @@ class FlagWatch:
             return True
         return False
 
+    @property
+    def counts_sessions(self) -> bool:
+        """Whether all sessions in the window are looked at beside the flags."""
+        return self._active is not None
+
     def due_ns(self) -> int:
         """When the next flag leaves the window."""
         oldest = min((each[0].at_ns for each in self._groups.values()), default=1 << 62)
@@ -92,6 +97,15 @@ class FlagWatch:
         sessions = dict.fromkeys(session_key(group[0], each.session_id) for each in reversed(heard))
         latest = heard[-1]
         return Look(list(sessions)[:EXAMPLES], latest.service, latest.tool, latest.summary)
+
+    def erase(self, refs: Container[tuple[str, str]]) -> bool:
+        """Forget the flags of these sessions, by project and id, and what the history said; whether any is gone."""
+        if self._active is not None:
+            self._active.forget()
+        gone = [each for each in self._heard.values() if (each.group[0], each.session_id) in refs]
+        for heard in gone:
+            self._remove(heard)
+        return bool(gone)
 
     def _add(self, flag: Flag, session: Summary | None, at_ns: int) -> bool:
         if any(_dimension(name, flag, session) not in values for name, values in self._where):

@@ -47,6 +47,10 @@ class Asked:
             self._at_ns = end_ns
         return self._points
 
+    def forget(self) -> None:
+        """Ask anew the next time."""
+        self._at_ns, self._points = None, {}
+
 
 def refresh_ns(span_ns: int) -> int:
     """How long an answer over so long a time is good enough: a minute, of six hours and more five."""

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 
 from watchpost.model.session import session_key
+from watchpost.model.unnaming import Unnaming
 from watchpost.query.measures import MOST_GROUPS, Cell, Count, Distinct, Group, Question, value_of
 from watchpost.rules.event import Look, Verdict
 from watchpost.rules.history import FEWEST_BUCKETS, Asked, History, refresh_ns
@@ -76,6 +77,17 @@ class MeasureWatch:
     def look(self, group: Group) -> Look:
         """Sessions above the line of a group."""
         return Look([session_key(group[0], session) for session in self._source.examples(group)])
+
+    def erase(self, names: Unnaming) -> None:
+        """Forget groups that name what was erased, and what the history said of any."""
+        for group in list(self._seen):
+            values: dict[str, str] = dict(zip(self._subject.by, group[1:], strict=True))
+            if names.labels(values) != values:
+                del self._seen[group]
+        looked = (self._source, self._affected, self._baseline, *[each for pair in self._pairs for each in pair[1:]])
+        for source in looked:
+            if source is not None:
+                source.forget()
 
     @property
     def is_crowded(self) -> bool:

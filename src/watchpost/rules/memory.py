@@ -6,13 +6,14 @@ where more is held than may be; from when on all is held, `since_ns` says, and w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from watchpost.model.ledger import LedgerRow
-from watchpost.model.session import Summary
+from watchpost.model.session import Summary, session_key
+from watchpost.query.measures import Group
 from watchpost.rules.pieces import Calls, Pieces, SessionPieces, StepPieces, calls_of
 from watchpost.rules.tally import CELL_NS, Piece
-from watchpost.rules.tape import Tape
+from watchpost.rules.tape import OTHERS, Tape
 
 SLOT_S = 600
 _SLOT_NS = SLOT_S * 10**9
@@ -70,10 +71,25 @@ class Memory:
         added = _exchange(before[2] if before else (), pieces, session.session_id)
         if before is not None:
             self._drop_session(session.key, before[0])
-        if added:
-            self._held += 1
-            self._ended[session.key] = slot, session.session_id, added
-            self._ended_in.setdefault(slot, set()).add(session.key)
+        self._keep_session(session.key, slot, session.session_id, added)
+
+    def rename(self, aliases: Mapping[Who, str]) -> None:
+        """Let what sessions added stand for others, of no user, of which nothing more will come."""
+        for calls in self._calls.values():
+            for who in aliases.keys() & calls.keys():
+                del calls[who]
+        for held in self._slots.values():
+            for who in aliases.keys() & held.keys():
+                added = _of_nobody(held.pop(who), who[1], aliases[who])
+                self._held += bool(added) - 1
+                if added:
+                    held[who[0], aliases[who]] = added
+        for (project, session_id), alias in aliases.items():
+            key = session_key(project, session_id)
+            if key in self._ended:
+                slot, _, added = self._ended[key]
+                self._drop_session(key, slot)
+                self._keep_session(session_key(project, alias), slot, alias, _of_nobody(added, session_id, alias))
 
     def move(self, end_ns: int) -> None:
         """Let all windows end at a multiple of `CELL_NS`, and let go of what can count no more."""
@@ -114,6 +130,12 @@ class Memory:
         earlier = self._calls.get(row.slot - SLOT_S, {}).get((row.project, row.session_id))
         return {} if earlier is None or earlier.gone else calls_of(earlier.steps)
 
+    def _keep_session(self, key: str, slot: int, session_id: str, added: Added) -> None:
+        if added:
+            self._held += 1
+            self._ended[key] = slot, session_id, added
+            self._ended_in.setdefault(slot, set()).add(key)
+
     def _drop_session(self, key: str, slot: int) -> None:
         del self._ended[key]
         self._ended_in[slot].discard(key)
@@ -150,3 +172,24 @@ def _exchange(before: Added, pieces: Pieces, session: str) -> Added:
         if tape not in known:
             tape.add(new, session)
     return tuple(after.items())
+
+
+def _of_nobody(added: Added, session: str, alias: str) -> Added:
+    """Let what a session added stand for another that has no user."""
+    moved: list[tuple[Tape, tuple[Piece, ...]]] = []
+    for tape, pieces in added:
+        tape.add(pieces, session, -1)
+        if any(name == "user_id" and "" not in values for name, values in tape.filters):
+            continue
+        left = tuple((piece[0], _group_of_nobody(tape, piece[1]), *piece[2:]) for piece in pieces)
+        tape.add(left, alias)
+        moved.append((tape, left))
+    return tuple(moved)
+
+
+def _group_of_nobody(tape: Tape, group: Group) -> Group:
+    """Where in a group's place it counts that has no user; what counts among all others stays there."""
+    if "user_id" not in tape.by or group[1:] == (OTHERS,) * len(tape.by):
+        return group
+    place = 1 + tape.by.index("user_id")
+    return tape.settle((*group[:place], "", *group[place + 1 :]))

@@ -170,7 +170,7 @@ def _alerting(rule: Rule) -> Alerting:
 def _check(rule: Rule, asked: Asked) -> None:
     """Raise `UnsayableError` for what no expression can say."""
     if rule.share_of_sessions is not None:
-        raise UnsayableError("no metric tells what share of the sessions is affected")
+        raise UnsayableError("no metric tells sessions apart, and so what share of them is affected")
     if rule.no_data != "ok":
         raise UnsayableError("Prometheus cannot tell a group without data from one that never was")
     if rule.window_ns < SHORTEST_WINDOW_NS:

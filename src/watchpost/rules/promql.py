@@ -84,9 +84,10 @@ _TOOL_CALLS = Counter("agent_tool_calls_total", _TOOL)
 _TOOL_ERRORS = Counter("agent_tool_errors_total", _TOOL)
 _COMPLETIONS = Counter("agent_workflow_completions_total", _RUN)
 
-FLAGS = Growth(
-    Counter("agent_flags_total", {"flag": "kind", "severity": "severity", "workflow": "workflow"}), whole=True
-)
+_JUDGED: Labels = {"evaluator": "evaluator", "label": "label", "workflow": "workflow"}
+_FLAG: Labels = {"flag": "kind", "severity": "severity", "tool": "tool", "workflow": "workflow"}
+
+FLAGS = Growth(Counter("agent_flags_total", _FLAG), whole=True)
 
 SOURCES: Mapping[str, Source] = {
     "workflow_duration_seconds": Buckets(Counter("agent_workflow_duration_seconds", _RUN), RUN_BOUNDS, _RUNS),
@@ -105,16 +106,32 @@ SOURCES: Mapping[str, Source] = {
     "cost_per_session_usd": Share(
         Counter("agent_token_cost_total", _RUN), _COMPLETIONS, most=None, relative=True, note=_RUNS
     ),
+    "evaluations": Growth(Counter("agent_evaluations_total", _JUDGED), whole=True),
     "completion_rate": Hourly(Counter("agent_task_completion_rate", _RUN)),
 }  # fmt: skip
 """By measure, the metric that counts the same."""
 
+_FAILED = "agent_step_errors_total"
+_TYPED: Labels = {"error_type": "error_type", "workflow": "workflow"}
+
+BY_ERROR_TYPE: Mapping[str, Source] = {
+    "steps": Growth(Counter(_FAILED, {**_TYPED, "kind": "kind"}), whole=True),
+    "llm_errors": Growth(Counter(_FAILED, _TYPED, (("kind", "llm"),)), whole=True),
+    "tool_errors": Growth(Counter(_FAILED, _TYPED, (("kind", "tool"),)), whole=True),
+}
+"""By measure, the metric that counts the same where types of errors are asked for. No step that did not fail has one."""
+
+_SESSIONS = "sessions are not told apart by any metric, and a session in which it happens twice is one"
+
 NO_METRIC: Mapping[str, str] = {
     "sessions": "the metric counts runs, of which a session may have several",
     "active_sessions": "the metric counts sessions that have not ended, not those in which a step began",
-    "steps": "no metric counts steps of every kind",
+    "steps": "no metric counts steps that did not fail",
+    "loop_session_share": _SESSIONS,
+    "invalid_output_rate": _SESSIONS,
+    "score_mean": "scores may be negative, and a counter cannot fall",
 }
-"""Measures for which a metric of another meaning would easily be taken."""
+"""Measures for which a metric of another meaning would easily be taken, or whose metric cannot be, and why."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -140,13 +157,17 @@ def asked_of(subject: Subject) -> Asked:
             where = (("flag", kinds), *subject.where) if kinds else subject.where
             return _asked(FLAGS, FLAGS.of, where, subject.by, "flags")
         case OfMeasure(measure=measure):
-            source = _source(measure)
+            source = _source(measure, subject)
             counter = source.per if isinstance(source, Share) else source.of
             asked = _asked(source, counter, subject.where, subject.by, measure.name)
             return msgspec.structs.replace(asked, quantile=subject.quantile)
 
 
-def _source(measure: Measure) -> Source:
+def _source(measure: Measure, subject: OfMeasure) -> Source:
+    types = dict(subject.where).get("error_type", ())
+    is_typed = all(types) and (bool(types) or ("error_type" in subject.by and measure.name != "steps"))
+    if is_typed and measure.name in BY_ERROR_TYPE:
+        return BY_ERROR_TYPE[measure.name]
     if measure.name not in SOURCES:
         raise UnsayableError(NO_METRIC.get(measure.name, f"no metric counts what {measure.name} does"))
     return SOURCES[measure.name]

@@ -47,6 +47,12 @@ RULE_FIELDS = (
     "labels",
 )  # fmt: skip
 
+ANY = "any"
+"""Stands, alone, for flags of every kind."""
+
+MOST_BY_OF_FLAGS = 4
+"""Enough to tell one anomaly from all others, and how grave it is."""
+
 LONGEST_WINDOW_NS = 90 * 24 * 3600 * 10**9
 
 _COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
@@ -131,8 +137,8 @@ def read_where(fields: Fields, known: Collection[str], of: str) -> tuple[tuple[s
     return tuple(found)
 
 
-def read_by(fields: Fields, known: Collection[str], of: str) -> tuple[str, ...]:
-    """Dimensions to tell groups apart by."""
+def read_by(fields: Fields, known: Collection[str], of: str, most: int = MOST_BY) -> tuple[str, ...]:
+    """Dimensions to tell groups apart by, at most so many."""
     found = []
     for at, name in fields.texts("by"):
         if name not in known or name == "project":
@@ -142,8 +148,8 @@ def read_by(fields: Fields, known: Collection[str], of: str) -> tuple[str, ...]:
             fields.faults.note(at, "by", f"{name!r} stands twice")
         else:
             found.append(name)
-    if len(found) > MOST_BY:
-        fields.note("by", f"at most {MOST_BY} dimensions")
+    if len(found) > most:
+        fields.note("by", f"at most {most} dimensions")
     return tuple(found)
 
 
@@ -193,12 +199,15 @@ def _of_flags(fields: Fields, flags: Collection[str]) -> OfFlags:
         fields, ("each", "quantile", "baseline", "no_data", "below", "at_most"), "goes with a measure, not with flags"
     )
     kinds = []
-    for at, kind in fields.texts("flag"):
+    given = fields.texts("flag")
+    if [kind for _, kind in given] == [ANY]:
+        given = []
+    for at, kind in given:
         if not _KIND.fullmatch(kind) or (flags and kind not in flags):
             fields.faults.note(at, "flag", f"there is no flag {kind!r}{meant(kind, flags)}")
         kinds.append(kind)
     where = cast("tuple[tuple[FlagDimension, tuple[str, ...]], ...]", read_where(fields, _FLAG_DIMENSIONS, "flags"))
-    by = cast("tuple[FlagDimension, ...]", read_by(fields, _FLAG_DIMENSIONS, "flags"))
+    by = cast("tuple[FlagDimension, ...]", read_by(fields, _FLAG_DIMENSIONS, "flags", MOST_BY_OF_FLAGS))
     return OfFlags(tuple(kinds), where, by)
 
 

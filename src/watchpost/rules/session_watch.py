@@ -7,9 +7,10 @@ long for that rule since then. A session that was reopened does not count as run
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from heapq import heappop, heappush
 
-from watchpost.model.session import Summary
+from watchpost.model.session import Summary, session_key
 from watchpost.query.measures import PER_UNIT, Field, Group, Mean, Quantile
 from watchpost.rules.counting import SESSION_FIELDS, attribute, session_takes
 from watchpost.rules.event import Look, Verdict
@@ -65,6 +66,14 @@ class SessionWatch:
         """The session itself."""
         session = self._sessions.get(group[1])
         return Look([group[1]], session.service if session is not None else "")
+
+    def erase(self, refs: Iterable[tuple[str, str]]) -> bool:
+        """Forget these sessions, by project and id; whether any is gone."""
+        gone = [self._sessions.pop(session_key(*ref), None) for ref in refs]
+        for session in gone:
+            if session is not None:
+                self._over.pop(session.key, None)
+        return any(gone)
 
     def _judge(self, session: Summary, now_ns: int) -> None:
         self._over.pop(session.key, None)

@@ -97,6 +97,11 @@ class Source:
             return []
         return self._tape.examples(self._window, group, EXAMPLES)
 
+    def forget(self) -> None:
+        """Let go of what the history said."""
+        self._asked.forget()
+        self._points = {}
+
     @property
     def is_crowded(self) -> bool:
         """Whether groups are put together because there are too many."""
@@ -124,6 +129,11 @@ class Affected:
         """As `Source.look`."""
         above = self._above.look(end_ns, held_since_ns)
         return self._all.look(end_ns, held_since_ns) and above
+
+    def forget(self) -> None:
+        """As `Source.forget`."""
+        self._above.forget()
+        self._all.forget()
 
     def share(self, group: Group) -> float:
         """Of a group, from 0 to 1; 0 where there is no session."""

@@ -14,6 +14,7 @@ import msgspec
 
 from watchpost.model.alert import Alert, Firing, Pending, Resolved, alert_id
 from watchpost.model.notice import AlertEvent, timestamp
+from watchpost.model.unnaming import Unnaming
 from watchpost.query.measures import Group
 from watchpost.rules.event import Look, Verdict, event_of, group_of, labels_of
 from watchpost.rules.rule import OfSession, Rule
@@ -97,6 +98,26 @@ class Standings:
         self._groups[group] = standing
         return True
 
+    def erase(self, names: Unnaming, now_ns: int) -> Changes:
+        """Let no alert name what was erased: one that was about it is over."""
+        changes = Changes()
+        for group in [each for each in self._fires if self._names(each, names)]:
+            del self._fires[group]
+        for group, standing in list(self._groups.items()):
+            if standing.event is not None:
+                standing.event = names.event(standing.event)
+            if not self._names(group, names):
+                continue
+            alert = self._alert(group, standing)
+            del self._groups[group]
+            if standing.fired_ns:
+                over = Resolved(standing.since_ns, standing.fired_ns, now_ns)
+                labels, event = names.labels(alert.labels), names.event(alert.event)
+                changes.alerts.append(msgspec.structs.replace(alert, labels=labels, event=event, state=over))
+            elif self._tells_pending:
+                changes.lapsed.append(alert.id)
+        return changes
+
     def go_back(self, now_ns: int) -> None:
         """Go on from an earlier time: nothing began later than now."""
         for standing in self._groups.values():
@@ -148,6 +169,10 @@ class Standings:
         times = [time for time in self._fires.get(group, []) if time >= since_ns]
         self._fires[group] = [*times, at_ns][-self._damping.fires :]
         return len(self._fires[group]) >= self._damping.fires
+
+    def _names(self, group: Group, names: Unnaming) -> bool:
+        labels = labels_of(self._rule, group)
+        return names.labels(labels) != labels
 
     def _id(self, group: Group) -> str:
         return alert_id(group[0], self._rule.name, labels_of(self._rule, group))

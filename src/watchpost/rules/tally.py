@@ -54,7 +54,8 @@ class CellTally:
                 self.over_sessions.discard(session)
             if self.per_sessions is not None:
                 self.per_sessions.discard(session)
-            self.examples = tuple(each for each in self.examples if each != session)
+            if session in self.examples:
+                self.examples = tuple(each for each in self.examples if each != session)
             if self.values is not None:
                 self.values.pop(session, None)
             return

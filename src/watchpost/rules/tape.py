@@ -57,9 +57,10 @@ class Tape:
 
     def add(self, pieces: Iterable[Piece], session: str, sign: int = 1) -> None:
         """Take in what a session adds, or take it back."""
+        end, shape = self._end, self.shape
         for piece in pieces:
             number, group = piece[0], piece[1]
-            if self._end is not None and number < self._end - self._longest:
+            if end is not None and number < end - self._longest:
                 continue
             cells = self._cells.get(number)
             if cells is None:
@@ -70,12 +71,14 @@ class Tape:
             if tally is None:
                 tally = cells[group] = CellTally()
                 self._enter(group)
-            tally.take(piece, session, self.shape, sign)
+            tally.take(piece, session, shape, sign)
             if tally.is_empty:
                 del cells[group]
                 self._leave(group)
+            if end is None or number >= end:
+                continue
             for window in self.windows.values():
-                if self._end is not None and self._end - window.cells <= number < self._end:
+                if end - window.cells <= number:
                     self._shift(window, group, piece, session, sign)
 
     def settle(self, group: Group) -> Group:

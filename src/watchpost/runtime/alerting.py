@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,6 +21,7 @@ from watchpost.runtime.alarms import Alarms
 from watchpost.runtime.settings import Settings, SettingsError
 from watchpost.store.engines.clickhouse import ClickHouse
 from watchpost.store.engines.sql import SqlState
+from watchpost.store.erasure import is_pseudonym
 
 ACKNOWLEDGING = frozenset({"pagerduty", "slack"})
 """Types of channels that show who acknowledged."""
@@ -33,7 +34,7 @@ _MOST = 2_000
 
 
 def routing(settings: Settings) -> Routing:
-    """The routing file, or the routes that come with Watchpost; without any of the channels that these name, every channel of the settings hears everything.
+    """The routing file, or the routes that come with Watchpost; without any of the channels that these name, every channel of the settings hears everything, at once.
 
     Raises `SettingsError`.
     """
@@ -49,7 +50,7 @@ def routing(settings: Settings) -> Routing:
     shipped = shipped_routing(names)
     if SHIPPED_CHANNELS & names:
         return shipped
-    root = msgspec.structs.replace(shipped.root, channels=tuple(sorted(settings.channels)), routes=())
+    root = msgspec.structs.replace(shipped.root, channels=tuple(sorted(names)), routes=(), group_wait_ns=0)
     return msgspec.structs.replace(shipped, root=root)
 
 
@@ -61,24 +62,31 @@ def alarms(
     awake: Sequence[Summary],
     *,
     history: History,
+    is_muted: Callable[[Flag], bool],
     now_ns: int,
 ) -> Alarms:
-    """Everything that is judged and told, going on from where the stores say it stood; `awake` are the sessions that run. Raises `SettingsError`."""
+    """Everything that is judged and told, going on from where the stores say it stood. Raises `SettingsError`.
+
+    `awake` are the sessions that run; flags that are muted now count for no rule, as where they are heard of.
+    """
     routes = routing(settings)
     acknowledging = [name for name, section in settings.channels.items() if section.get("type") in ACKNOWLEDGING]
-    dispatcher = Dispatcher(routes.root, routes.inhibitions, routes.intervals, acknowledging)
+    dispatcher = Dispatcher(
+        routes.root, routes.inhibitions, routes.intervals, acknowledging, {*settings.channels, *settings.webhooks}
+    )
     engine = RuleEngine(rules.rules, history, interval_ns=settings.alerting.interval_seconds * _NS, since_ns=now_ns)
-    flags = state.flags_matching(FlagFilter(since_ns=now_ns - _FLAGS_NS, limit=_MOST))
+    found = state.flags_matching(FlagFilter(since_ns=now_ns - _FLAGS_NS, limit=_MOST))
+    flags = [flag for flag in found if not is_muted(flag)]
     engine.fill((), _known_again(telemetry, awake, flags, now_ns), flags, now_ns)
-    return Alarms(engine, dispatcher, state, now_ns)
+    return Alarms(engine, dispatcher, state, now_ns, no_word_ns=round(settings.inbound.no_word_seconds * _NS))
 
 
 def _known_again(
     telemetry: ClickHouse, awake: Sequence[Summary], flags: Sequence[Flag], now_ns: int
 ) -> Iterable[Summary]:
-    """What rules on single sessions and flags must know after a restart: the sessions that run, those of the last hour, and those of the flags."""
+    """What rules on single sessions and flags must know after a restart: the sessions that run, those of the last hour, and those of the flags, but none that was erased."""
     lately = telemetry.sessions(SessionFilter(since_ns=now_ns - _SESSIONS_NS, limit=_MOST))
     known = {summary.key: summary for summary in (*lately, *awake)}
     flagged = {session_key(flag.project, flag.session_id) for flag in flags}
     known |= {summary.key: summary for summary in telemetry.summaries(sorted(flagged - known.keys()))}
-    return known.values()
+    return [summary for summary in known.values() if not is_pseudonym(summary.session_id)]

@@ -47,6 +47,15 @@ def error_channels(settings: Settings) -> list[str]:
     )
 
 
+def change_channels(settings: Settings) -> list[str]:
+    """The channels that ask for releases, by name; those that `open_channels` takes."""
+    return sorted(
+        name
+        for name, section in settings.channels.items()
+        if section.get("type") == "pagerduty" and msgspec.convert(section.get("changes", False), bool, strict=False)
+    )
+
+
 def slack_secrets(settings: Settings) -> tuple[str, ...]:
     """The signing secrets that buttons in Slack may be signed with: that of `inbound`, and those of the channels."""
     sections = (section for section in settings.channels.values() if section.get("type") == "slack")

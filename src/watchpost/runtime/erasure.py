@@ -15,7 +15,7 @@ import msgspec
 from watchpost.log.log import Log
 from watchpost.model.fact import Erase
 from watchpost.model.session import Summary, session_key
-from watchpost.model.step import Reading
+from watchpost.model.step import FEEDBACK_SCOPE, Reading
 from watchpost.session.session import Session
 from watchpost.store.contracts import FoldSource, Member
 from watchpost.store.erasure import (
@@ -31,6 +31,16 @@ from watchpost.store.erasure import (
 
 PURGE_S = 15.0
 """How often it is looked whether something can be freed; the engine keeps replaced files for eight minutes anyway."""
+
+
+_BY = "watchpost.feedback.by"
+
+
+class _Rest(msgspec.Struct, frozen=True):
+    attributes: dict[str, object] = {}
+
+
+_ATTRIBUTES = msgspec.json.Decoder(_Rest)
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -52,7 +62,13 @@ class Erasures:
         """`secret` keys the digests of ids."""
         self._find = find
         self._secret = secret
+        self._forgetful: list[Callable[[Erasure], None]] = []
         self._going: dict[int, tuple[frozenset[Ref], frozenset[TraceRef]]] = {}
+        self._said: dict[int, set[tuple[str, TraceRef]]] = {}
+
+    def tell(self, settled: Callable[[Erasure], None]) -> None:
+        """Call this as soon as it is settled what is to be erased, in the thread that reacts, which nothing is taken out of the stores before."""
+        self._forgetful.append(settled)
 
     def over(self, source: FoldSource) -> FoldSource:
         """A source without what is on its way out."""
@@ -61,6 +77,17 @@ class Erasures:
     def take(self, facts: Iterable[tuple[int, Erase]]) -> list[Asked]:
         """Look up what the stores have of them."""
         return [Asked(seq, fact, self._find(fact.project, fact.session_id, fact.user_id)) for seq, fact in facts]
+
+    def hear(self, number: int, readings: Iterable[Reading]) -> None:
+        """Know by whom feedback is that came with a batch, until it stands in the stores."""
+        said = {
+            (by, (reading.project, reading.trace_id))
+            for reading in readings
+            if reading.scope == FEEDBACK_SCOPE
+            and isinstance(by := _ATTRIBUTES.decode(reading.rest).attributes.get(_BY), str)
+        }
+        if said:
+            self._said[number] = said
 
     def settle(
         self, number: int, asked: Sequence[Asked], held: Iterable[Session], moved_to: Mapping[str, str]
@@ -77,7 +104,7 @@ class Erasures:
         for each in asked:
             refs = {
                 *each.stored.sessions,
-                *(_ref(session) for session in by_key.values() if _is_meant(session, each.fact)),
+                *(_ref(session) for session in by_key.values() if self._is_meant(session, each.fact)),
             }
             keys = {session_key(*ref) for ref in refs}
             merged = {key for pair in moved_to.items() if keys.intersection(pair) for key in pair}
@@ -107,6 +134,9 @@ class Erasures:
                     keyed_digest(self._secret, fact.user_id or fact.session_id),
                 )
             )
+        for settled in self._forgetful:
+            for erasure in erasures:
+                settled(erasure)
         gone = [erasure.found for erasure in erasures]
         self._going[number] = (
             frozenset(ref for found in gone for ref in found.sessions),
@@ -118,6 +148,20 @@ class Erasures:
         """All batches up to this one are applied, so that what they erased is not in the stores any more."""
         for batch in [batch for batch in self._going if batch <= number]:
             del self._going[batch]
+        for batch in [batch for batch in self._said if batch <= number]:
+            del self._said[batch]
+
+    def _is_meant(self, session: Session, fact: Erase) -> bool:
+        """Whether a session is the one, or a span of it names the user, or it never came and the user said something of it."""
+        if fact.project and session.project != fact.project:
+            return False
+        if fact.session_id:
+            return session.session_id == fact.session_id
+        if session.is_awaited:
+            said = {ref for held in self._said.values() for by, ref in held if by == fact.user_id}
+            if any((session.project, trace_id) in said for trace_id in session.traces):
+                return True
+        return any(node.user_id == fact.user_id for trace in session.traces.values() for node in trace.nodes.values())
 
 
 class _WithoutGoing:
@@ -214,15 +258,6 @@ class Eraser:
                 await asyncio.wait_for(stop.wait(), PURGE_S)
             except TimeoutError:
                 continue
-
-
-def _is_meant(session: Session, fact: Erase) -> bool:
-    """Whether a session is the one, or a span of it names the user."""
-    if fact.project and session.project != fact.project:
-        return False
-    if fact.session_id:
-        return session.session_id == fact.session_id
-    return any(node.user_id == fact.user_id for trace in session.traces.values() for node in trace.nodes.values())
 
 
 def _ref(session: Session) -> Ref:

@@ -15,8 +15,8 @@ from watchpost.store.erasure import Erasure
 REMEMBERED = 100_000
 """How many confirmed flags are known by id, so that one told of again is not counted again; the oldest are forgotten first."""
 
-WORKFLOWS = 1000
-"""How many (kind, severity, workflow) are told apart; flags of any more count for the workflow `other`."""
+LABEL_SETS = 1000
+"""How many (kind, severity, tool, workflow) are told apart; flags of any more count for the tool and the workflow `other`."""
 
 
 class FlagCount(msgspec.Struct, frozen=True):
@@ -24,6 +24,7 @@ class FlagCount(msgspec.Struct, frozen=True):
 
     kind: str
     severity: str
+    tool: str
     workflow: str
     count: int
     trace_id: bytes
@@ -37,7 +38,7 @@ class FlagTally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, None] = OrderedDict()
-        self._counts: dict[tuple[str, str, str], FlagCount] = {}
+        self._counts: dict[tuple[str, str, str, str], FlagCount] = {}
 
     def count(self, flags: Iterable[Flag], sessions: Iterable[Summary]) -> None:
         """Count those of a batch's flags that are confirmed; `sessions` are the batch's, for the names of their workflows."""
@@ -68,9 +69,9 @@ class FlagTally:
             return list(self._counts.values())
 
     def _count(self, flag: Flag, workflow: str) -> None:
-        name = (flag.kind, flag.severity, workflow)
-        if name not in self._counts and len(self._counts) >= WORKFLOWS:
-            name = (flag.kind, flag.severity, "other")
+        name = (flag.kind, flag.severity, flag.tool, workflow)
+        if name not in self._counts and len(self._counts) >= LABEL_SETS:
+            name = (flag.kind, flag.severity, "other", "other")
         before = self._counts[name].count if name in self._counts else 0
         key = session_key(flag.project, flag.session_id)
         self._counts[name] = FlagCount(*name, before + 1, flag.trace_id, key, flag.at_ns)

@@ -71,6 +71,7 @@ class Flow:
         look: Callable[[Sequence[Checkpoint]], None],
         erase: Callable[[], None] = lambda: None,
         closing: Callable[[], None] = lambda: None,
+        tell: Callable[[Reaction], None] = lambda _: None,
         pace: Pace,
         supervisor: Supervisor,
     ) -> None:
@@ -85,6 +86,7 @@ class Flow:
         self._look = look
         self._erase = erase
         self._closing = closing
+        self._tell = tell
         self._pace = pace
         self._applying = ThreadPoolExecutor(1, "apply")
         self._cursor = state.cursor()
@@ -210,6 +212,7 @@ class Flow:
         if reaction.state.notices:
             self._nudge()
         self._look(reaction.checkpoints)
+        self._tell(reaction)
         self.supervisor.insist("log", lambda: self._log.release(spent))
 
     def _replay(self) -> None:

@@ -13,7 +13,6 @@ from watchpost.model.flag import Flag
 from watchpost.model.session import Summary
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import Delivery
-from watchpost.rules.flag_rules import FlagRules, Subject
 from watchpost.runtime.alarms import Alarms, Raised, Said
 from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
@@ -23,6 +22,7 @@ from watchpost.runtime.heard import Heard
 from watchpost.runtime.judge import Judge
 from watchpost.runtime.ledger import Title, ledger_rows, slots_of, title_of
 from watchpost.runtime.metric_rows import metric_rows
+from watchpost.runtime.release_notices import ReleaseNotices
 from watchpost.runtime.releases import Releases
 from watchpost.runtime.restore import restore
 from watchpost.runtime.reviews import Reviews
@@ -30,6 +30,7 @@ from watchpost.session.session import Session
 from watchpost.session.sessions import Sessions
 from watchpost.session.timers import SessionRef
 from watchpost.store.contracts import FoldSource, LedgerRow, Member, StoredLog, StoredMetric, TelemetryBatch
+from watchpost.store.erasure import Erasure
 from watchpost.store.state import Cursor, StateBatch
 
 
@@ -55,27 +56,27 @@ class Reactor:
         judge: Judge,
         checkpoints: Checkpoints,
         appraisal: Appraisal,
-        rules: FlagRules,
         reviews: Reviews,
         erasures: Erasures | None = None,
         source: FoldSource,
         releases: Releases,
         alarms: Alarms | None = None,
         errors: ErrorReports | None = None,
+        changes: ReleaseNotices | None = None,
         seq: int,
     ) -> None:
-        """Go on after log sequence `seq`. Without `alarms` no rule but those on single flags is judged, and without `errors` nobody is told of failed steps."""
+        """Go on after log sequence `seq`. Without `alarms` no rule is judged, and without `errors` and `changes` nobody is told of failed steps and releases."""
         self._sessions = sessions
         self._pricing = pricing
         self._judge = judge
         self._checkpoints = checkpoints
         self._appraisal = appraisal
-        self._rules = rules
         self._reviews = reviews
         self._erasures = erasures or Erasures()
         self._releases = releases
         self._alarms = alarms
         self._errors = errors or ErrorReports(())
+        self._changes = changes or ReleaseNotices(())
         self._source = self._erasures.over(source)
         self._reacted = self._seq = seq
         self._written: dict[str, Title] = {}
@@ -84,6 +85,7 @@ class Reactor:
         """Take batch `number`, deliveries with their log sequence in order, at a time, and say what follows from it."""
         heard = Heard()
         readings, logs, metrics = self._read(heard.over(deliveries))
+        self._erasures.hear(number, readings)
         asked = self._erasures.take(heard.erasures)
         reviewed = self._reviews.take(heard.verdicts)
         for pin in heard.pins:
@@ -106,14 +108,16 @@ class Reactor:
         self._judge.unlearn(trace for each in erasures for trace in each.found.traces)
         learnt = self._judge.learnt()
         ledger = [row for session in changed for row in self._rows(session, number)]
-        told = ((session, news) for session, news in flags if session not in gone)
-        subjects = [Subject(flag, session.service(), flag.tool) for session, news in told for flag in news]
+        told = [flag for session, news in flags if session not in gone for flag in news]
         summaries = [
             self._summary(session, settled.moved_to.get(session.key, ""))
             for session in changed
             if session.is_agentic or session.key in settled.moved_to
         ]
-        raised = self._raise(ledger, summaries, subjects, heard.alarms, now_ns)
+        stays = (session for session in changed if session not in gone)
+        raised = self._raise(ledger, summaries, told, heard.alarms, now_ns, erasures=erasures)
+        releases = self._releases.take(ledger, learnt.lessons, heard.releases)
+        errors = self._errors.take(failures(ledger, stays, readings), now_ns)
         reaction = Reaction(
             TelemetryBatch(
                 number,
@@ -126,17 +130,13 @@ class Reactor:
             ),
             StateBatch(
                 Cursor(number, self._seq),
-                [subject.flag for subject in subjects],
-                [
-                    *self._rules.judge(subjects, self._reviews.is_muted),
-                    *raised.notices,
-                    *self._errors.take(failures(ledger, changed, readings), now_ns),
-                ],
+                told,
+                [*raised.notices, *errors, *self._changes.take(releases.releases, now_ns)],
                 learnt.pins,
                 learnt.lessons,
                 learnt.drafts,
                 reviewed.verdicts,
-                self._releases.take(ledger, learnt.lessons, heard.releases),
+                releases,
                 raised.news,
                 holds=list(heard.holds.values()),
                 erasures=erasures,
@@ -190,15 +190,17 @@ class Reactor:
         self,
         ledger: Sequence[LedgerRow],
         sessions: Sequence[Summary],
-        subjects: Sequence[Subject],
+        flags: Sequence[Flag],
         said: Sequence[Said],
         now_ns: int,
+        *,
+        erasures: Sequence[Erasure],
     ) -> Raised:
         """What rules make of it; flags of detectors that are wrong too often count for none."""
         if self._alarms is None:
             return Raised()
-        flags = [subject.flag for subject in subjects if not self._reviews.is_muted(subject.flag)]
-        return self._alarms.react(ledger, sessions, flags, said, now_ns)
+        heeded = [flag for flag in flags if not self._reviews.is_muted(flag)]
+        return self._alarms.react(ledger, sessions, heeded, said, now_ns, erasures=erasures)
 
     def _summary(self, session: Session, moved_to: str) -> Summary:
         summary = session.summary(self._sessions.due_ns(session), moved_to)

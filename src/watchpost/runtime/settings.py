@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -36,6 +36,16 @@ def _known_zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError("no time zone of the IANA database, such as Europe/Berlin") from error
     return name
+
+
+def _written_otherwise_now(given: object) -> None:
+    """Refuse rules of a time before there were files of them: whoever has some must learn that they tell nobody any more."""
+    if given is None:
+        return
+    raise ValueError(
+        "rules are files of YAML now, named by alerting.rules, and alerting.routes says who is told: "
+        'docs/rules.md shows under "Rules that stood in the settings" what to write instead'
+    )
 
 
 DetectorSection = dict[str, object]
@@ -158,6 +168,7 @@ class InboundSection(_Section):
     slack_signing_secret: str = Field(default="", repr=False)
     pagerduty_secrets: tuple[str, ...] = Field(default=(), repr=False)
     alertmanager_token: str = Field(default="", repr=False)
+    no_word_seconds: float = Field(default=9 * 3600, ge=0, allow_inf_nan=False)
 
 
 class WebhookSection(_Section):
@@ -212,7 +223,7 @@ class Settings(BaseSettings):
     redaction: RedactionSection = RedactionSection()
     prices: tuple[dict[str, object], ...] = ()
     spending: SpendingSection = SpendingSection()
-    rules: tuple[dict[str, object], ...] = ()
+    rules: Annotated[None, BeforeValidator(_written_otherwise_now)] = None
     precision: PrecisionSection = PrecisionSection()
     retention: RetentionSection = RetentionSection()
     inbound: InboundSection = InboundSection()

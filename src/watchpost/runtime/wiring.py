@@ -24,7 +24,6 @@ from watchpost.ingest.price import Pricing
 from watchpost.ingest.redact import OwnPattern, RedactionSettings, Redactor
 from watchpost.log.log import Log
 from watchpost.log.record import LogLimits
-from watchpost.rules.flag_rules import FlagRules, RuleError, read_rules
 from watchpost.rules.precision import PrecisionSettings
 from watchpost.rules.rule import RuleSet
 from watchpost.runtime.alarms import Alarms
@@ -32,7 +31,7 @@ from watchpost.runtime.alerting import alarms
 from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.background_history import BackgroundHistory
 from watchpost.runtime.backlog import Backlog
-from watchpost.runtime.channels import channel_sections, error_channels, open_channels
+from watchpost.runtime.channels import change_channels, error_channels, open_channels
 from watchpost.runtime.checkpoints import Checkpoints
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.decode_process import DecodingProcess, DecodingProcesses
@@ -42,9 +41,11 @@ from watchpost.runtime.erasure import Eraser, Erasures
 from watchpost.runtime.error_reports import ErrorReports
 from watchpost.runtime.flow import Flow, Pace
 from watchpost.runtime.judge import Judge
+from watchpost.runtime.news import News
 from watchpost.runtime.prepare import Preparer, Setup
 from watchpost.runtime.react import Reactor
 from watchpost.runtime.redaction import SharedRedactor
+from watchpost.runtime.release_notices import ReleaseNotices
 from watchpost.runtime.releases import Releases
 from watchpost.runtime.retention import Surroundings, Sweeper, Terms
 from watchpost.runtime.reviews import Reviews
@@ -121,6 +122,7 @@ class Watchpost(msgspec.Struct, frozen=True):
     sweeper: Sweeper
     rules: RuleSet
     alarms: Alarms
+    news: News
 
 
 @contextmanager
@@ -181,10 +183,22 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
     judge = Judge(detectors, knowledge, stores.state, reviews.are_dismissed, runs)
     sessions.remind(judge.first_looks(awake))
     deliverers = _deliverers(settings, stores)
-    bell = Bell(deliverers)
+    bell, news = Bell(deliverers), News()
     rules = rule_set(settings)
     history = BackgroundHistory(stores.telemetry, STORE_FAULTS)
-    raising = alarms(settings, rules, stores.telemetry, stores.state, awake, history=history, now_ns=now_ns())
+    erasures = Erasures(stores.telemetry.eraser.find, stores.folder.key)
+    erasures.tell(history.erase)
+    eraser.tell(history.erase, history.erased)
+    raising = alarms(
+        settings,
+        rules,
+        stores.telemetry,
+        stores.state,
+        awake,
+        history=history,
+        is_muted=reviews.is_muted,
+        now_ns=now_ns(),
+    )
     flow = Flow(
         log=log,
         backlog=backlog,
@@ -195,12 +209,12 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
             judge=judge,
             checkpoints=Checkpoints(drift),
             appraisal=Appraisal(_successes(settings), slas),
-            rules=_rules(settings),
             reviews=reviews,
-            erasures=Erasures(stores.telemetry.eraser.find, stores.folder.key),
+            erasures=erasures,
             releases=Releases(stores.state),
             alarms=raising,
             errors=ErrorReports(error_channels(settings)),
+            changes=ReleaseNotices(change_channels(settings)),
             source=stores.telemetry,
             seq=cursor.seq,
         ),
@@ -211,6 +225,7 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
         look=drift_checker.put,
         erase=eraser.hide,
         closing=history.close,
+        tell=news.tell,
         supervisor=Supervisor(patient=patient),
         pace=Pace(settings.flow.batch_seconds, 64 * _MIB, settings.flow.lag_mib * _MIB, settings.flow.fold_mib * _MIB),
     )
@@ -232,6 +247,7 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
         _sweeper(settings, stores, flow, backlog),
         rules,
         raising,
+        news,
     )
 
 
@@ -311,16 +327,6 @@ def _pricing(settings: Settings) -> Pricing:
         return Pricing(own_prices(settings.prices))
     except PriceError as error:
         raise SettingsError(f"prices: {error}") from error
-
-
-def _rules(settings: Settings) -> FlagRules:
-    try:
-        rules = read_rules(settings.rules)
-    except RuleError as error:
-        raise SettingsError(str(error)) from error
-    if unknown := rules.channels - channel_sections(settings).keys():
-        raise SettingsError(f"rules: channel {min(unknown)} is not among the channels and webhooks")
-    return rules
 
 
 def _deliverers(settings: Settings, stores: Stores) -> tuple[Deliverer, ...]:

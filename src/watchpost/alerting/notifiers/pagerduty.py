@@ -1,4 +1,4 @@
-"""PagerDuty, by Events API v2: one alert for each conversation, triggered, acknowledged and resolved.
+"""PagerDuty, by Events API v2: one alert for each conversation, triggered, acknowledged and resolved; and a change event for each release.
 
 Source: PagerDuty/developer-docs, "Events API v2"; limits as Alertmanager keeps them: 1024 characters of summary, 512,000 bytes in all.
 """
@@ -21,6 +21,12 @@ from watchpost.model.notice import AlertEvent, Notice
 
 EVENTS_URL = "https://events.pagerduty.com/v2/enqueue"
 """Of the service region US; for the EU it is https://events.eu.pagerduty.com/v2/enqueue."""
+
+ENQUEUE, CHANGE = "/v2/enqueue", "/v2/change/enqueue"
+"""How the addresses end to which alerts and changes are sent."""
+
+RULESET = "R"
+"""What the key of a ruleset begins with. Change events are for services alone."""
 
 ROUTING_KEY = 32
 SUMMARY = 1024
@@ -57,9 +63,13 @@ class PagerDuty:
         self._public_url = public_url
         self._now_ns = outbound.now_ns
         self._call = HttpCall(url, outbound)
+        self._change = HttpCall(url.removesuffix(ENQUEUE) + CHANGE, outbound)
 
     async def send(self, notice: Notice, handle: str = "") -> Answer:
-        """Try once. An event that PagerDuty has seen, told again, changes nothing: it is applied to the same alert."""
+        """Try once. An event that PagerDuty has seen, told again, changes nothing: it is applied to the same alert. A change stands there twice."""
+        if notice.change:
+            reply = await self._change.post({}, encode_change(notice, self._routing_key, self._public_url))
+            return reply if isinstance(reply, Failed) else self._judge(reply, "")
         key = handle or dedup_key(notice.conversation)
         reply = await self._call.post({}, encode(notice, key, self._routing_key, self._public_url))
         return reply if isinstance(reply, Failed) else self._judge(reply, key)
@@ -75,6 +85,29 @@ class PagerDuty:
                 return answer
 
 
+def check_changes(routing_key: str, url: str) -> None:
+    """Raise `ValueError` where change events cannot be sent by this key or to this address."""
+    if routing_key.startswith(RULESET):
+        raise ValueError(
+            "changes: this routing_key is of a ruleset, and change events go to services: take a service's"
+        )
+    if not url.endswith(ENQUEUE):
+        raise ValueError(f"changes: where url does not end with {ENQUEUE}, nobody knows where change events go")
+
+
+def encode_change(notice: Notice, routing_key: str, public_url: str) -> bytes:
+    """The body of a change event."""
+    event = notice.event
+    payload = {
+        "summary": one_line(event.summary, SUMMARY) or "release",
+        "source": one_line(event.service, SUMMARY) or "unknown",
+        "timestamp": event.timestamp,
+        "custom_details": notice.change,
+    }
+    found = [{"href": link.url, "text": link.text} for link in links(event, public_url)]
+    return msgspec.json.encode({"routing_key": routing_key, "payload": payload, "links": found})
+
+
 def dedup_key(conversation: str) -> str:
     """The conversation as PagerDuty takes it: itself, or a digest of it where it is too long or not one line."""
     if len(conversation) <= DEDUP_KEY and conversation.isprintable():
@@ -88,13 +121,14 @@ def encode(notice: Notice, key: str, routing_key: str, public_url: str) -> bytes
     event = kept.notice.event
     body: dict[str, object] = {
         "routing_key": routing_key,
-        "event_action": notice.action,
+        # What nobody knows to be over stays open there, and says so.
+        "event_action": "trigger" if notice.action == "no_word" else notice.action,
         "dedup_key": key,
         "client": "Watchpost",
     }
     if client_url := page(event, public_url):
         body["client_url"] = client_url
-    if notice.action != "trigger":
+    if notice.action in {"acknowledge", "resolve"}:
         return msgspec.json.encode(body)
     body["links"] = [{"href": link.url, "text": link.text} for link in links(event, public_url)]
     for details in _details(kept):

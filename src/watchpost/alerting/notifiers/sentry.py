@@ -97,7 +97,7 @@ class Sentry:
         """Try once. The event's id is the same at every try, so Sentry keeps one. What becomes of an alert is nothing that Sentry takes."""
         del handle  # every event stands alone
         if notice.action != "trigger":
-            return Sent(f"nothing to send: Sentry is told of errors, not of {notice.action}")
+            return Sent(f"nothing to send: Sentry is told of errors, not of {notice.action.replace('_', ' ')}")
         self._client.capture_event(event_of(notice, self._environment, self._public_url))
         if not self._held.envelopes:
             return Failed(permanent=True, detail="the SDK made no envelope of the notice")

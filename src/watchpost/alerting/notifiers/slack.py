@@ -52,6 +52,7 @@ MARK: dict[MessageState, str] = {
     "firing": ":red_circle:",
     "acknowledged": ":large_yellow_circle:",
     "resolved": ":large_green_circle:",
+    "no word": ":white_circle:",
 }
 
 
@@ -109,7 +110,7 @@ class Slack:
                 told = {
                     "channel": channel,
                     "thread_ts": ts,
-                    "reply_broadcast": shown.state == "firing",
+                    "reply_broadcast": shown.state in {"firing", "no word"},
                     "text": text(shown),
                 }
                 return await self._say(self._post, told)
@@ -182,7 +183,7 @@ def _mrkdwn(said: str) -> dict[str, object]:
 
 def _buttons(shown: Message, key: str) -> list[dict[str, object]]:
     found = [_opens(place, link) for place, link in enumerate(shown.links)]
-    if not key or len(key) > BUTTON_VALUE or shown.state == "resolved":
+    if not key or len(key) > BUTTON_VALUE or shown.state in {"resolved", "no word"}:
         return found
     pressed = [_button("Silence 1h", SILENCE, value=key)]
     if shown.state == "firing":

@@ -16,7 +16,12 @@ from watchpost.model.notice import Notice
 
 LARGEST = 28_000
 
-COLOUR: dict[MessageState, str] = {"firing": "attention", "acknowledged": "warning", "resolved": "good"}
+COLOUR: dict[MessageState, str] = {
+    "firing": "attention",
+    "acknowledged": "warning",
+    "resolved": "good",
+    "no word": "warning",
+}
 
 
 class Teams:

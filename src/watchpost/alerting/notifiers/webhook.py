@@ -70,5 +70,5 @@ def _encoded(kept: Bounded) -> bytes:
         "more_alerts": kept.more,
     }
     return msgspec.json.encode(
-        {"type": f"alert.{STATES[notice.action]}", "timestamp": notice.event.timestamp, "data": data}
+        {"type": f"alert.{STATES[notice.action].replace(' ', '_')}", "timestamp": notice.event.timestamp, "data": data}
     )

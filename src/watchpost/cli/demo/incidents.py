@@ -14,12 +14,13 @@ APPLICATION, INCOME = "A-10231", "54000"
 
 
 class Incident(msgspec.Struct, frozen=True):
-    """One recording played as if it went on now, and what happens in it; `flag` is what Watchpost is to say of it."""
+    """One recording played as if it went on now, and what happens in it; `flag` is what Watchpost is to say of it, and of whose `service`."""
 
     recording: str
     seconds: float
     happens: str
     flag: str
+    service: str
     texts: dict[str, str] = {}
 
 
@@ -35,6 +36,7 @@ def incidents() -> Iterator[Incident]:
         5,
         "refund_agent asks for one order again and again; every answer is HTTP 200, pending",
         "LOOP_DETECTED",
+        "refund-agent",
     )
     for place in range(3):
         yield Incident(
@@ -42,6 +44,7 @@ def incidents() -> Iterator[Incident]:
             1,
             "loan_agent rejects a good applicant: the income service renamed annual_income to income_annual",
             "TOOL_SCHEMA_DRIFT",
+            "loan-agent",
             loan(HEALTHY_LOANS + place),
         )
     yield Incident(
@@ -49,10 +52,12 @@ def incidents() -> Iterator[Incident]:
         2,
         "support_agent reads an order that nobody named, and tells a customer where a stranger lives",
         "ENTITY_HALLUCINATION",
+        "support-agent",
     )
     yield Incident(
         "research-budget",
         3,
         "research_agent searches on and on; its budget is 80,000 tokens",
         "BUDGET_WARNING",
+        "research-agent",
     )
