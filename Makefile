@@ -8,7 +8,7 @@ export PYTHON ?= python3
 JOBS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
-CHECKS := check-types check-style check-imports check-dead-code check-dependencies check-core-dependencies check-architecture
+CHECKS := check-types check-scripts check-style check-imports check-dead-code check-dependencies check-core-dependencies check-architecture
 
 .PHONY: help setup lock check $(CHECKS) format test bench demo wheel changelog
 
@@ -29,6 +29,9 @@ check: $(READY) ## every linter, the type checker, the architecture test and the
 
 check-types:
 	@$(BIN)/python -m mypy
+
+check-scripts:
+	@.venv/node/node_modules/.bin/tsc --project tsconfig.json
 
 check-style:
 	@$(BIN)/python -m ruff check

@@ -49,9 +49,18 @@ if command -v apt-get dpkg-deb >/dev/null; then
     echo "setup: no package of Alertmanager to be had; tests that need it will fail until it is: apt-get update" >&2
 fi
 
-# The tests compile what is exported for Grafana against Grafana's own types.
-if command -v npm >/dev/null && [ ! -x .venv/grafana/node_modules/.bin/tsc ]; then
-  mkdir -p .venv/grafana &&
-    npm install --silent --no-audit --no-fund --ignore-scripts --prefix .venv/grafana @grafana/schema@13.2.3 typescript@5.9.3 >/dev/null ||
-    echo "setup: no types of Grafana to be had; tests that need them will fail until they are" >&2
+# The gate checks the types of the pages' scripts, and the tests compile what is exported for Grafana and look at the pages for faults that keep
+# people out, with packages of Node.
+node_packages="@grafana/schema@13.2.3 axe-core@4.14.1 idiomorph@0.8.0 typescript@5.9.3 uplot@1.6.32"
+if command -v npm >/dev/null && [ "$(cat .venv/node/wanted 2>/dev/null)" != "$node_packages" ]; then
+  mkdir -p .venv/node &&
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix .venv/node $node_packages >/dev/null &&
+    echo "$node_packages" >.venv/node/wanted ||
+    echo "setup: no packages of Node to be had; checks that need them will fail until they are" >&2
+fi
+
+# The tests open the pages in a browser.
+if ! command -v chromium >/dev/null && command -v apt-get >/dev/null; then
+  { [ "$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium >/dev/null; } ||
+    echo "setup: no chromium; tests of the pages will fail until it is there: apt-get install chromium" >&2
 fi

@@ -1,4 +1,4 @@
-"""Both ways to a ClickHouse: in this process, and through the HTTP interface of another; and how hypothesis runs."""
+"""Both ways to a ClickHouse: in this process, and through the HTTP interface of another; a browser and a site for it; and how hypothesis runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser
+from visitor import Visitor, chromium_running, site_running
+from watchpost_process import WatchpostProcess
 
 from watchpost.store.engines.clickhouse import ClickHouse
 
@@ -63,3 +66,25 @@ def project() -> str:
 def number() -> int:
     """The first of a thousand numbers of batches that no other test uses."""
     return next(_NUMBERS) * 1000
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with chromium_running() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchpostProcess]:
+    """One for all tests that open pages: what a test changes in it must not matter to the others."""
+    with site_running(tmp_path_factory.mktemp("site")) as running:
+        yield running
+
+
+@pytest.fixture
+def visitor(chromium: Browser, site: WatchpostProcess) -> Iterator[Visitor]:
+    """Somebody who opens pages of the site; a test fails where one of them complained on its console."""
+    visitor = Visitor(chromium, site.url)
+    yield visitor
+    visitor.close()
+    assert visitor.complaints == []

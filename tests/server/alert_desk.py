@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from watchpost.alerting.dispatch import Dispatcher
 from watchpost.alerting.route_file import read_routing
 from watchpost.model.alert import Alert, AlertState, Firing, alert_id
 from watchpost.model.fact import Fact
-from watchpost.model.flag import Flag, flag_id
+from watchpost.model.flag import Flag
 from watchpost.model.notice import AlertEvent, Notice
 from watchpost.model.silence import Acknowledgement, Silence
 from watchpost.rules.engine import RuleEngine
@@ -23,34 +24,10 @@ from watchpost.store.alerts import AlertNews
 from watchpost.store.engines.sql import SqlState
 from watchpost.store.state import Cursor, StateBatch
 
+sys.path.append(str(Path(__file__).parents[1] / "runtime"))
+from loop_rules import ROUTES, RULES, loop
+
 SECOND = 10**9
-
-RULES = """
-rules:
-  - name: Loops
-    flag: [LOOP_DETECTED]
-    window: 10m
-    at_least: 2
-    severity: high
-    owner: team-agents
-    runbook: https://runbooks.example/loops
-"""
-ROUTES = """
-route:
-  channels: [ops]
-  group_by: [alertname]
-  group_wait: 10s
-  group_interval: 1m
-  repeat_interval: 1h
-"""
-
-
-def loop(number: int) -> Flag:
-    """The loop of one session."""
-    span = number.to_bytes(8, "big")
-    identity = flag_id("p", "LOOP_DETECTED", "get", b"t" * 16, span)
-    summary = "get was called again and again"
-    return Flag(identity, "p", f"session {number}", "LOOP_DETECTED", "get", b"t" * 16, span, "high", "confirmed", summary, {}, START_NS)  # fmt: skip
 
 
 def alert(state: AlertState, rule: str = "Slow", **event: object) -> Alert:
@@ -64,13 +41,28 @@ def alert(state: AlertState, rule: str = "Slow", **event: object) -> Alert:
     return Alert(alert_id("p", rule, labels), "p", rule, labels, state, given)
 
 
+HELD_BACK = """
+route:
+  channels: [ops]
+  routes:
+    - {match: tool="", page: [boss], channels: [ops], continue: true, mute_time_intervals: [evenings]}
+    - {match: service="shop", channels: [ops], active_time_intervals: [mornings]}
+inhibit_rules:
+  - {source_matchers: severity="critical", target_matchers: severity!="critical", equal: [service]}
+time_intervals:
+  - {name: evenings, time_intervals: [{times: [{start_time: "20:00", end_time: "23:30"}]}]}
+  - {name: mornings, time_intervals: [{times: [{start_time: "06:00", end_time: "12:00"}], weekdays: [saturday]}]}
+"""
+"""Routes that hold back at the desk's first hour, which is 20:26 UTC of a Thursday."""
+
+
 class AlertDesk:
     """Rules, routing and the state store at a time that the test sets; fulfils `Notebook`.
 
     It is `slow` where what is said is on disk and does not hold yet, and raises `fault` where there is one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, routes: str = ROUTES) -> None:
         self.state = SqlState.open(f"sqlite:///{folder / 'state.db'}", "0.1.0")
         self.now_ns = START_NS
         self.noted: list[Fact] = []
@@ -81,12 +73,14 @@ class AlertDesk:
         self._number = 0
         engine = RuleEngine(read_rules(RULES).rules)
         engine.fill((), (), (), START_NS)
-        self._alarms = Alarms(engine, Dispatcher(read_routing(ROUTES, ["ops"]).root), self.state, START_NS)
-        self.alerts = Alerts(self.state, self.state, self, lambda: self.now_ns)
+        routing = read_routing(routes, ["ops", "boss"])
+        dispatcher = Dispatcher(routing.root, routing.inhibitions, routing.intervals)
+        self._alarms = Alarms(engine, dispatcher, self.state, START_NS)
+        self.alerts = Alerts(self.state, self.state, self, lambda: self.now_ns, routing=routing)
 
     def fire(self) -> str:
         """The id of an alert that fires, and that somebody was told of."""
-        self.wait(0, [loop(1), loop(2)])
+        self.wait(0, [loop(1, START_NS), loop(2, START_NS)])
         self.wait(11)
         (firing,) = self.state.standing()
         return firing.id

@@ -42,7 +42,7 @@ from watchpost.rules.rule_file import read_rules
 from watchpost.runtime.flag_tally import FlagTally
 from watchpost.server.agent_metrics import AgentMetrics
 from watchpost.server.alerts import Alerts
-from watchpost.server.app import Reviewing, Searching, ServerSettings, create_app
+from watchpost.server.app import ServerSettings, create_app
 from watchpost.server.backtest import Backtests, Records
 from watchpost.server.contracts import Contracts
 from watchpost.server.days import UTC_DAYS
@@ -51,11 +51,13 @@ from watchpost.server.feedback import Feedback
 from watchpost.server.health import HealthNumbers
 from watchpost.server.inbound import Inbound, InboundSecrets
 from watchpost.server.kept_traces import KeptTraces
+from watchpost.server.live import Live
 from watchpost.server.measures import Measures
 from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.release_versions import Versions
 from watchpost.server.releases import ReleaseBook
 from watchpost.server.rule_review import RuleReviews
+from watchpost.server.services import Alerting, Figures, Readers, Vitals, Words
 from watchpost.server.slos import Slos
 from watchpost.server.spending import Spending
 from watchpost.server.unpriced import UnpricedCalls
@@ -93,6 +95,7 @@ class Shelf:
         self.held: list[Hold] = []
         self.asked_services: list[ReadinessFilter] = []
         self.searched_since_ns = 0
+        self.words_searched_since_ns = 1 << 62
 
     def sessions(self, wanted: SessionFilter) -> list[Summary]:
         rows = [s for s in self.summaries if not s.moved_to]
@@ -104,7 +107,8 @@ class Shelf:
         if wanted.entity:
             rows = [s for s in rows if forms(self._texts(s)) >= {thing.lower().encode() for thing in things}]
         if wanted.text:
-            rows = [s for s in rows if wanted.text.lower() in self._texts(s, wanted.text_since_ns).lower()]
+            since = wanted.text_since_ns if wanted.words_since_ns is None else wanted.words_since_ns
+            rows = [s for s in rows if wanted.text.lower() in self._texts(s, since).lower()]
         if wanted.trace_id:
             rows = [s for s in rows if any(x.trace_id == wanted.trace_id for x in self.ledger.get(s.key, []))]
         if wanted.flag:
@@ -125,6 +129,10 @@ class Shelf:
         assert wanted.text
         assert most > 0
         return self.searched_since_ns
+
+    def words_since_ns(self, wanted: SessionFilter, most: int) -> int:
+        assert most > 0
+        return min(wanted.text_since_ns, self.words_searched_since_ns)
 
     def log_text_since_ns(self, wanted: LogFilter, most: int) -> int:
         assert most > 0
@@ -360,10 +368,22 @@ class Gauge:
         self.asked.append(question)
         return self.answers.pop(0) if self.answers else Measured(0, [])
 
+    def measured_together(self, questions: Sequence[Question]) -> list[Measured]:
+        return [self.measured(question) for question in questions]
+
     def contributors(self, asked: SessionsQuestion) -> list[Contributor]:
         self.asked_sessions.append(asked)
         after = asked.after or ("", "")
         return [one for one in self.behind if (one.project, one.session_id) > after][: asked.limit]
+
+
+class AtOnce(Executor):
+    """Does what it is given in the thread of the caller."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        done: Future[T] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
 
 
 class QuietBoard:
@@ -513,6 +533,10 @@ class Pulse:
         return self.now
 
 
+def _now() -> int:
+    return START_NS
+
+
 class House:
     """A whole server over fakes, and a caller beside it who speaks as a program on this machine does."""
 
@@ -526,6 +550,7 @@ class House:
         self.gauge = Gauge()
         self.calendar = Calendar()
         self.pulse = Pulse()
+        self.live = Live()
         self.base = Lessons()
         self.work = WorkBook()
         self.confirmed = FlagTally()
@@ -536,41 +561,49 @@ class House:
         self.graves = Graveyard()
         self.app = create_app(
             self.door,
-            sessions=self.shelf,
-            flags=self.shelf,
-            logs=self.shelf,
-            searching=Searching(self.shelf, self.redact),
-            points=self.shelf,
-            unpriced=UnpricedCalls(self.shelf, lambda: PRICES),
-            readiness=ReadinessCheck(self.shelf, lambda: START_NS),
-            measures=Measures(self.gauge, self.calendar, lambda: START_NS),
-            releases=ReleaseBook(self.calendar, self.slate, lambda: START_NS),
-            versions=Versions(self.gauge, lambda: START_NS),
-            spending=Spending(self.gauge, lambda: START_NS),
-            slos=Slos(SLOS, self.gauge, lambda: START_NS),
-            alerts=alerts or Alerts(QuietBoard(), QuietBoard(), self.slate, lambda: START_NS),
-            inbound=inbound or Inbound(InboundSecrets(), QuietBoard(), self.slate, lambda: START_NS),
-            backtests=Backtests(
-                Records(self.counted, self.gauge, self.shelf), shipped().rules, lambda: START_NS, UTC_DAYS
+            readers=Readers(
+                sessions=self.shelf,
+                flags=self.shelf,
+                listed=self.shelf,
+                logs=self.shelf,
+                points=self.shelf,
+                traces=KeptTraces(self.shelf, self.shelf),
+                texts=self.shelf,
+                redact=self.redact,
             ),
-            rule_reviews=RuleReviews(QuietBoard(), QuietBoard(), shipped().rules, lambda: START_NS, UTC_DAYS),
-            reviewing=Reviewing(self.shelf, self.slate, PrecisionSettings(verdicts=4), lambda: START_NS),
-            traces=KeptTraces(self.shelf, self.shelf),
-            contracts=Contracts(self.base, self.slate, lambda: START_NS, self.declared),
-            feedback=Feedback(
-                self.shelf, self.inbox, Redactor(RedactionSettings(), b"k" * 32).delivery, lambda: START_NS
+            figures=Figures(
+                measures=Measures(self.gauge, self.calendar, _now),
+                versions=Versions(self.gauge, _now),
+                spending=Spending(self.gauge, _now),
+                slos=Slos(SLOS, self.gauge, _now),
+                unpriced=UnpricedCalls(self.shelf, lambda: PRICES),
+                readiness=ReadinessCheck(self.shelf, _now),
+                executor=AtOnce(),
             ),
-            erasures=ErasureDesk(
-                self.shelf,
-                self.graves,
-                self.graves,
+            alerting=Alerting(
+                alerts=alerts or Alerts(QuietBoard(), QuietBoard(), self.slate, _now),
+                inbound=inbound or Inbound(InboundSecrets(), QuietBoard(), self.slate, _now),
+                backtests=Backtests(Records(self.counted, self.gauge, self.shelf), shipped().rules, _now, UTC_DAYS),
+                rule_reviews=RuleReviews(QuietBoard(), QuietBoard(), shipped().rules, _now, UTC_DAYS),
+            ),
+            words=Words(
                 notes=self.slate,
-                redact=Redactor(RedactionSettings(), b"k" * 32).delivery,
-                secret=SECRET,
-                now_ns=lambda: START_NS,
+                precision=PrecisionSettings(verdicts=4),
+                feedback=Feedback(self.shelf, self.inbox, self.redact, _now),
+                releases=ReleaseBook(self.calendar, self.slate, _now),
+                contracts=Contracts(self.base, self.slate, _now, self.declared),
+                erasures=ErasureDesk(
+                    self.shelf,
+                    self.graves,
+                    self.graves,
+                    notes=self.slate,
+                    redact=self.redact,
+                    secret=SECRET,
+                    now_ns=_now,
+                ),
+                now_ns=_now,
             ),
-            health=self.pulse,
-            agents=AgentMetrics(self.work, self.confirmed.counts, lambda: START_NS),
+            vitals=Vitals(self.pulse, AgentMetrics(self.work, self.confirmed.counts, _now), self.live),
             settings=settings or ServerSettings(),
         )
 

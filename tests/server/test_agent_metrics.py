@@ -75,6 +75,42 @@ def test_a_call_counts_in_every_family_that_is_of_it() -> None:
     assert found['agent_active_workflows{workflow="refunds"}'] == 0
 
 
+def test_steps_that_failed_count_by_the_type_of_their_error_and_evaluations_by_who_said_what() -> None:
+    house = House()
+    rated = call(kind="evaluation", evaluator="policy", label="no", dur_us=None, cost_nano=None)
+    timeout = {"status": "error", "error_type": "tool_timeout"}
+    house.work.rows.append(
+        row(
+            lookup(**timeout),
+            lookup(**timeout),
+            call(status="error"),
+            call(kind="agent", **timeout),
+            call(),
+            rated,
+            rated,
+        )
+    )
+    found = read(house)
+    assert {name: count for name, count in found.items() if name.startswith(("agent_step", "agent_eval"))} == {
+        'agent_step_errors_total{error_type="tool_timeout",kind="tool",workflow="refunds"}': 2,
+        'agent_step_errors_total{error_type="tool_timeout",kind="agent",workflow="refunds"}': 1,
+        'agent_step_errors_total{error_type="unknown",kind="llm",workflow="refunds"}': 1,
+        'agent_evaluations_total{evaluator="policy",label="no",workflow="refunds"}': 2,
+    }
+    house.work.rows.append(row(lookup(**timeout), seq=2))
+    house.work.rows.append(row(lookup(**timeout), lookup(**timeout), lookup(**timeout), seq=3))
+    assert read(house)['agent_step_errors_total{error_type="tool_timeout",kind="tool",workflow="refunds"}'] == 3
+
+
+def test_labels_of_evaluations_beyond_the_limit_stand_under_other() -> None:
+    house = House()
+    house.work.rows.append(row(*(call(kind="evaluation", evaluator="judge", label=f"said {n}") for n in range(2000))))
+    found = {name: count for name, count in read(house).items() if name.startswith("agent_evaluations_total")}
+    assert len(found) == 501
+    assert sum(found.values()) == 2000
+    assert 'watchpost_agent_label_sets_folded{of="evaluations"} 1500.0' in house.get("/metrics").text
+
+
 def test_a_label_that_nothing_was_reported_for_is_unknown() -> None:
     house = House()
     house.work.rows.append(row(call(model=""), lookup(tool=""), workflow=""))
@@ -144,6 +180,8 @@ STEPS = st.lists(
     st.builds(
         call,
         kind=st.sampled_from(["llm", "tool", "evaluation"]),
+        error_type=st.sampled_from(["", "tool_timeout"]),
+        label=st.sampled_from(["", "no"]),
         model=st.sampled_from(["", "a", "b"]),
         tool=st.sampled_from(["", "t"]),
         status=st.sampled_from(["ok", "error", "running", "unknown"]),
@@ -215,6 +253,7 @@ def test_exemplars_lead_to_the_trace_and_the_session_in_openmetrics_alone() -> N
         ("agent_llm_call_duration_seconds_bucket", "0.5"),
         ("agent_tool_duration_seconds_bucket", "0.5"),
         ("agent_tool_errors_total", ""),
+        ("agent_step_errors_total", ""),
         ("agent_workflow_duration_seconds_bucket", "0.5"),
     }
     exemplar = found["agent_llm_call_duration_seconds_bucket", "0.5"]
@@ -276,23 +315,33 @@ def test_a_flag_counts_once_when_it_is_confirmed() -> None:
     )  # fmt: skip
     for state in ("provisional", "confirmed", "withdrawn", "confirmed"):
         house.confirmed.count([a_flag("one", state), a_flag("two", "provisional")], [summary])
-    house.confirmed.count([a_flag("three", "confirmed", session_id="elsewhere", severity="error")], [summary])
+    elsewhere = a_flag("three", "confirmed", session_id="elsewhere", severity="error", evidence={"tool": "get"})
+    house.confirmed.count([elsewhere], [summary])
     assert {name: count for name, count in read(house).items() if "agent_flags" in name} == {
-        'agent_flags_total{kind="LOOP_DETECTED",severity="high",workflow="refunds"}': 1,
-        'agent_flags_total{kind="LOOP_DETECTED",severity="error",workflow="unknown"}': 1,
+        'agent_flags_total{kind="LOOP_DETECTED",severity="high",tool="unknown",workflow="refunds"}': 1,
+        'agent_flags_total{kind="LOOP_DETECTED",severity="error",tool="get",workflow="unknown"}': 1,
     }
 
 
-def test_flags_of_too_many_workflows_stand_under_other() -> None:
+def test_flags_of_tools_whose_names_are_alike_once_cut_are_counted_together() -> None:
+    house = House()
+    long = [a_flag(end, "confirmed", evidence={"tool": "t" * 300 + end}) for end in ("a", "b")]
+    house.confirmed.count(long, [])
+    (count,) = (count for name, count in read(house).items() if name.startswith("agent_flags_total"))
+    assert count == 2
+
+
+def test_flags_of_too_many_tools_or_workflows_stand_under_other() -> None:
     tally = FlagTally()
     for number in range(1500):
         summary = Summary(
             str(number), "shop", str(number), f"w{number}", "", "ended", None, 1, START_NS, START_NS, START_NS, 0, Totals()
         )  # fmt: skip
-        tally.count([a_flag(str(number), "confirmed", session_id=str(number))], [summary])
+        evidence = {"tool": f"t{number}"}
+        tally.count([a_flag(str(number), "confirmed", session_id=str(number), evidence=evidence)], [summary])
     counts = tally.counts()
     assert len(counts) == 1001
-    assert {count.workflow: count.count for count in counts}["other"] == 500
+    assert {(count.tool, count.workflow): count.count for count in counts}["other", "other"] == 500
 
 
 def test_a_workflow_that_is_active_no_more_stays_at_zero() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import httpx
 import msgspec
 import pytest
-from alert_desk import AlertDesk, alert, firing
+from alert_desk import HELD_BACK, AlertDesk, alert, firing
 from server_fakes import START_NS, House
 from test_pages import HOSTILE, Marks
 from test_verdict_pages import FORM, Page
@@ -123,6 +123,35 @@ def test_the_silence_that_an_alert_offers_covers_it(desk: AlertDesk, house: Hous
     shown = Page(house.get(f"/alerts/{found}").text)
     assert "silenced" in shown.text
     assert "/silences" in shown.links
+
+
+@pytest.mark.parametrize("address", ["/alerts", "/alerts/{held}"])
+def test_what_is_held_back_says_by_what_and_until_when_and_leads_to_the_alert_behind_it(
+    tmp_path: Path, address: str
+) -> None:
+    desk = AlertDesk(tmp_path, HELD_BACK)
+    house = House(alerts=desk.alerts)
+    held = desk.add(alert(firing()))
+    before = " ".join(Page(house.get(address.format(held=held.id)).text).text.split())
+    down = desk.add(alert(firing(), f"Down {HOSTILE}", severity="critical", service="shop"))
+    page = Page(house.get(address.format(held=held.id)).text)
+    said = " ".join(page.text.split())
+    assert "inhibited" not in before.lower()
+    assert re.search(r"Inhibited by ?Down", said)
+    assert f"/alerts/{down.id}" in page.links
+    assert re.search(r"Muted ?by time window evenings until 2026-05-28 23:30 UTC for ops", said)
+    assert re.search(r"Muted ?outside of time window mornings until 2026-05-30 06:00 UTC for ops", said)
+    desk.state.close()
+
+
+@pytest.mark.parametrize("address", ["/alerts?state=no_word", "/alerts/{lost}"])
+def test_what_there_is_no_word_of_is_not_shown_as_over(desk: AlertDesk, house: House, address: str) -> None:
+    lost = desk.add(alert(Resolved(START_NS, START_NS, START_NS + 9 * 10**9, no_word=True)))
+    page = Page(house.get(address.format(lost=lost.id)).text)
+    assert "no word" in page.text
+    assert "resolved" not in house.get(address.format(lost=lost.id)).text.replace("<option>resolved</option>", "")
+    assert not [form for form in page.forms if form["action"].startswith(f"/alerts/{lost.id}")]
+    assert rules(house, "/alerts?state=resolved") == []
 
 
 def test_silences_are_listed_made_and_ended(house: House) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
-from alert_desk import AlertDesk, alert, firing
+from alert_desk import HELD_BACK, AlertDesk, alert, firing
 from server_fakes import START_NS, House
 
 from watchpost.ingest.request import OverloadedError
-from watchpost.model.alert import Pending, Resolved
+from watchpost.model.alert import Alert, Pending, Resolved
 from watchpost.model.silence import Acknowledgement, Silence
 
 SILENCE = {"matchers": ['alertname="Loops"'], "by": "ann", "comment": "being looked at", "seconds": 3600}
@@ -62,6 +62,8 @@ def test_an_alert_says_what_when_and_where_to_look(desk: AlertDesk, house: House
         "sessions": ["k1", "k2"],
         "acknowledged_by": "",
         "silenced_by": [],
+        "inhibited_by": [],
+        "muted_by": [],
     }
 
 
@@ -100,6 +102,14 @@ def test_one_alert_tells_how_it_stood_after_each_change(desk: AlertDesk, house: 
     assert [each["state"] for each in answer["history"]] == ["resolved", "firing"]
     assert [each["at"] for each in answer["history"]] == ["2026-05-28T20:26:49.123456Z", "2026-05-28T20:26:41.123456Z"]
     assert house.get("/api/alerts/never").status_code == 404
+
+
+def test_an_alert_that_there_is_no_word_of_is_neither_firing_nor_resolved(desk: AlertDesk, house: House) -> None:
+    lost = desk.add(alert(Resolved(START_NS, START_NS, START_NS + 9 * 10**9, no_word=True)))
+    found = house.get(f"/api/alerts/{lost.id}").json()
+    assert (found["alert"]["state"], found["history"][0]["state"]) == ("no_word", "no_word")
+    listed = {state: len(house.get(f"/api/alerts?state={state}").json()["alerts"]) for state in ("no_word", "resolved")}
+    assert listed == {"no_word": 1, "resolved": 0}
 
 
 def test_who_acknowledges_is_shown_with_the_alert_and_nobody_is_told_again(desk: AlertDesk, house: House) -> None:
@@ -156,6 +166,53 @@ def test_a_silence_holds_at_once_is_listed_and_covers_its_alerts(desk: AlertDesk
     assert noted.starts_ns == desk.now_ns
 
 
+def test_an_alert_names_those_that_inhibit_it_while_they_fire(tmp_path: Path) -> None:
+    desk = AlertDesk(tmp_path, HELD_BACK)
+    house = House(alerts=desk.alerts)
+
+    def inhibitors(of: Alert) -> object:
+        return house.get(f"/api/alerts/{of.id}").json()["alert"]["inhibited_by"]
+
+    held, other = desk.add(alert(firing())), desk.add(alert(firing(), service="desk"))
+    assert inhibitors(held) == []
+    down = desk.add(alert(firing(), "Down", severity="critical"))
+    desk.add(alert(Pending(START_NS), "Late", severity="critical"))
+    assert inhibitors(held) == [{"id": down.id, "rule": "Down"}]
+    assert [inhibitors(each) for each in (other, down)] == [[], []]
+    desk.add(msgspec.structs.replace(held, state=Resolved(START_NS, START_NS, START_NS + 1)), at_s=1)
+    assert inhibitors(held) == []
+    desk.add(held, at_s=2)
+    desk.add(msgspec.structs.replace(down, state=Resolved(START_NS, START_NS, START_NS + 1)), at_s=2)
+    assert inhibitors(held) == []
+    for number in range(7):
+        desk.add(alert(firing(), f"Down {number}", severity="critical"))
+    named = house.get(f"/api/alerts/{held.id}").json()["alert"]["inhibited_by"]
+    assert len({each["id"] for each in named}) == 5
+    desk.state.close()
+
+
+def test_an_alert_says_which_channels_do_not_hear_of_it_at_this_hour_and_until_when(tmp_path: Path) -> None:
+    desk = AlertDesk(tmp_path, HELD_BACK)
+    house = House(alerts=desk.alerts)
+
+    def muted(of: Alert) -> object:
+        return house.get(f"/api/alerts/{of.id}").json()["alert"]["muted_by"]
+
+    evening = {"intervals": ["evenings"], "outside": False, "until": "2026-05-28T23:30:00.000000Z", "channels": ["ops"]}
+    morning = {"intervals": ["mornings"], "outside": True, "until": "2026-05-30T06:00:00.000000Z", "channels": ["ops"]}
+    single = desk.add(alert(firing()))
+    rate = desk.add(msgspec.structs.replace(single, id="r", labels=single.labels | {"rate": "yes"}))
+    tool = desk.add(msgspec.structs.replace(single, id="t", labels={"tool": "get", "service": "desk"}))
+    waiting = desk.add(msgspec.structs.replace(single, id="w", state=Pending(START_NS)))
+    over = desk.add(msgspec.structs.replace(single, id="o", state=Resolved(START_NS, START_NS, START_NS)))
+    assert muted(single) == muted(waiting) == [evening, morning]
+    assert muted(rate) == [evening | {"channels": ["ops", "boss"]}, morning]
+    assert muted(tool) == muted(over) == []
+    desk.now_ns += 4 * 3600 * 10**9
+    assert muted(single) == [morning]
+    desk.state.close()
+
+
 def test_a_silence_may_begin_later_and_is_over_by_itself(desk: AlertDesk, house: House) -> None:
     made = say(house, "/api/silences", {**SILENCE, "starts_in": 60, "seconds": 0.5}).json()
     assert made["state"] == "pending"
@@ -183,6 +240,7 @@ def test_a_silence_ends_when_somebody_says_so_and_only_once(desk: AlertDesk, hou
         ({"matchers": ['a="b']}, "matchers", "character 3: the double quote is never closed"),
         ({"matchers": ["severity"]}, "matchers", "'severity', character 9: expected =, !=, =~ or !~"),
         ({"matchers": ['a=~"("']}, "matchers", "character 4: is no expression that RE2 reads"),
+        ({"matchers": ["severity==x"]}, "matchers", "character 10: == is no operator; write severity="),
         ({"matchers": []}, "matchers", "name at least one"),
         ({"matchers": ["{}"]}, "matchers", "name at least one"),
         ({"matchers": ['severity!="x"']}, "matchers", "silence everything; set `everything`"),

@@ -48,6 +48,14 @@ def test_a_session_id_that_one_project_has_needs_no_project(house: House) -> Non
     assert noted(house).project == "p"
 
 
+@pytest.mark.parametrize("project", ["", "q"])
+def test_feedback_that_waits_for_a_session_is_erased_by_the_id_it_waits_for(house: House, project: str) -> None:
+    assert erase(house, session_id="never came", project=project, by="dpo", reason="asked").status_code == 404
+    house.graves.found = Traced((("q", "never came"),), (("q", b"1" * 16),))
+    assert erase(house, session_id="never came", project=project, by="dpo", reason="asked").status_code == 202
+    assert (noted(house).project, noted(house).session_id) == ("q", "never came")
+
+
 def test_a_user_is_looked_for_as_redaction_left_the_id(house: House) -> None:
     assert erase(house, user_id="marvin@example.org", by="dpo", reason="asked").status_code == 202
     assert noted(house).project == ""

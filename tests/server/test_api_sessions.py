@@ -51,6 +51,7 @@ def test_a_session_is_answered_with_the_fields_of_the_contract() -> None:
         "next": None,
         "matched": "",
         "searched_since": None,
+        "words_since": None,
     }
 
 

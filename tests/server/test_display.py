@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchpost.server.display import HIDDEN, block, count, duration, is_blank, is_short, money, shown, visible
+from watchpost.server.pages.display import HIDDEN, block, count, duration, is_blank, is_short, money, shown, visible
 
 CODE_POINT = re.compile(r'<span class="code-point">U\+([0-9A-F]{4,6})</span>')
 

@@ -105,6 +105,17 @@ def test_an_answer_says_since_when_texts_were_searched(house: House) -> None:
     assert "text_since=1970" in page
 
 
+def test_an_answer_says_since_when_texts_were_searched_for_whole_words(house: House) -> None:
+    house.shelf.searched_since_ns = START_NS + 10**9
+    answer = asked(house, "/api/sessions", text="twice").json()
+    assert answer["words_since"] == answer["searched_since"] is not None
+    house.shelf.words_searched_since_ns = 0
+    answer = asked(house, "/api/sessions", text="twice").json()
+    assert [session["session_id"] for session in answer["sessions"]] == ["charged"]
+    assert answer["words_since"] is None
+    assert answer["searched_since"] is not None
+
+
 def test_a_hidden_address_is_found_by_what_stands_in_its_place(house: House) -> None:
     line = LogLine(0, 0, b"", b"", "", "olivia@example.com", {})
     redacted = house.redact(Delivery(0, (Parcel("default", {}, "", logs=(line,)),))).parcels[0].logs[0].body

@@ -36,6 +36,7 @@ _NANO = 1e9
 _LLM = ("model", "workflow")
 _TOOL = ("tool", "workflow")
 _WORKFLOW = ("workflow",)
+_FLAG = ("kind", "severity", "tool", "workflow")
 
 
 class AgentMetrics(Collector):
@@ -107,19 +108,18 @@ def _families(tally: AgentTally, active: dict[str, int], flags: Sequence[FlagCou
     yield _counter("agent_cost_dollars", "What calls cost, in US dollars.", (*_LLM, "cost_type"), _costs(tally))
     spent = ((labels, nano / _NANO, None) for labels, nano, _ in tally.spend.counts(0))
     yield _counter("agent_token_cost", "What the calls of a workflow cost, in US dollars.", _WORKFLOW, spent)
-    raised = (
-        (
-            (count.kind, count.severity, *labels_of((count.workflow,))),
-            count.count,
-            Exemplar(count.at_ns, 1.0, count.trace_id, count.session_key) if count.session_key else None,
-        )
-        for count in flags
-    )
-    yield _counter("agent_flags", "Flags that were confirmed.", ("kind", "severity", "workflow"), raised)
+    yield _counter("agent_flags", "Flags that were confirmed.", _FLAG, _raised(flags))
+    failed = tally.failed.counts(0)
+    yield _counter("agent_step_errors", "Steps of any kind that failed.", ("error_type", "kind", "workflow"), failed)
+    judged = tally.judged.counts(0)
+    yield _counter("agent_evaluations", "Evaluations, by their label.", ("evaluator", "label", "workflow"), judged)
     folded = GaugeMetricFamily(
         "watchpost_agent_label_sets_folded", "Label sets counted under other, by what is counted.", labels=["of"]
     )
-    for name, family in (("llm", tally.llm), ("tool", tally.tool), ("cost", tally.cost), ("workflow", tally.run)):
+    for name, family in (
+        ("llm", tally.llm), ("tool", tally.tool), ("cost", tally.cost), ("workflow", tally.run),
+        ("step_errors", tally.failed), ("evaluations", tally.judged),
+    ):  # fmt: skip
         folded.add_metric([name], family.folded)
     yield folded
 
@@ -171,6 +171,18 @@ def _tools(tally: AgentTally, now_ns: int) -> Iterator[Metric]:
     for labels, share in tally.tool_errors(now_ns):
         failed.add_metric(labels, share)
     yield failed
+
+
+def _raised(flags: Iterable[FlagCount]) -> Iterator[tuple[tuple[str, ...], int, Exemplar | None]]:
+    """Counts of flags by their labels as they are shown, and the latest of each; names that are alike once cut are counted together."""
+    shown: dict[tuple[str, ...], tuple[int, Exemplar | None]] = {}
+    for flag in flags:
+        labels = (flag.kind, flag.severity, *labels_of((flag.tool, flag.workflow)))
+        before, latest = shown.get(labels, (0, None))
+        if flag.session_key and (latest is None or flag.at_ns > latest.at_ns):
+            latest = Exemplar(flag.at_ns, 1.0, flag.trace_id, flag.session_key)
+        shown[labels] = (before + flag.count, latest)
+    return ((labels, count, latest) for labels, (count, latest) in shown.items())
 
 
 def _costs(tally: AgentTally) -> Iterator[tuple[tuple[str, ...], float, None]]:

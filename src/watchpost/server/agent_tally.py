@@ -57,10 +57,12 @@ class _Row(msgspec.Struct):
     seq: int
     workflow: str
     outcome: str
-    llm: dict[int, int]
-    tool: dict[int, int]
-    cost: dict[int, int]
-    parts: dict[bytes, _Part]
+    llm: dict[int, int] = {}
+    tool: dict[int, int] = {}
+    cost: dict[int, int] = {}
+    failed: dict[int, int] = {}
+    judged: dict[int, int] = {}
+    parts: dict[bytes, _Part] = {}
 
 
 class _Session(msgspec.Struct):
@@ -81,6 +83,8 @@ class AgentTally:
         self.cost = Family(Shape(1))
         self.run = Family(Shape(1, RUN_BOUNDS))
         self.spend = Family(Shape(1))
+        self.failed = Family(Shape(1))
+        self.judged = Family(Shape(1))
         self._done = Family(Shape(2))
         self._sessions: dict[Ref, _Session] = {}
         self._unsettled: dict[tuple[Ref, int], WorkRow] = {}
@@ -134,7 +138,7 @@ class AgentTally:
 
     def begin(self) -> None:
         """Count from here on: what was taken so far is known, and is no news. Shares over the window keep it."""
-        for family in (self.llm, self.tool, self.cost, self.run, self.spend):
+        for family in (self.llm, self.tool, self.cost, self.run, self.spend, self.failed, self.judged):
             family.begin()
 
     def forget(self, now_ns: int) -> None:
@@ -165,7 +169,7 @@ class AgentTally:
 
     def _unmeet(self, refs: Iterable[Ref]) -> None:
         keys = {session_key(*ref) for ref in refs}
-        for family in (self.llm, self.tool, self.run):
+        for family in (self.llm, self.tool, self.run, self.failed, self.judged):
             family.unmeet(keys)
 
     def tool_errors(self, now_ns: int) -> Iterator[tuple[tuple[str, ...], float]]:
@@ -201,6 +205,8 @@ class AgentTally:
             self.llm.add(row.llm, sign)
             self.tool.add(row.tool, sign)
             self.cost.add(row.cost, sign)
+            self.failed.add(row.failed, sign)
+            self.judged.add(row.judged, sign)
             self.spend.add(self._spent(row), sign)
             _move(self._tools_by_slot, slot, row.tool, sign)
         if new is not None:
@@ -210,7 +216,7 @@ class AgentTally:
         return {self.spend.place(row.workflow): sum(row.cost.values())} if row.cost else {}
 
     def _read(self, ref: Ref, row: WorkRow, now_ns: int) -> _Row:
-        read = _Row(row.seq, row.workflow, row.outcome, {}, {}, {}, {})
+        read = _Row(row.seq, row.workflow, row.outcome)
         key = session_key(*ref)
         settled = sys.maxsize if row.outcome else now_ns - SETTLE_NS
         for step in row.steps:
@@ -223,6 +229,10 @@ class AgentTally:
                 continue
             if step.cost_nano is not None:
                 _bump(read.cost, self.cost.place(step.model, row.workflow), max(step.cost_nano, 0))
+            if step.status == "error":
+                place = self.failed.place(step.error_type, step.kind, row.workflow)
+                _bump(read.failed, place, 1)
+                self.failed.met(place, end_ns, 1.0, trace_id=step.trace_id, session_key=key)
             if step.kind == "llm":
                 place = self.llm.place(step.model, row.workflow)
                 _bump(read.llm, place + INPUT, max(step.in_tok or 0, 0))
@@ -231,6 +241,10 @@ class AgentTally:
             elif step.kind == "tool":
                 place = self.tool.place(step.tool, row.workflow)
                 _observe(self.tool, read.tool, place, step, end_ns=end_ns, key=key)
+            elif step.kind == "evaluation":
+                place = self.judged.place(step.evaluator, step.label, row.workflow)
+                _bump(read.judged, place, 1)
+                self.judged.met(place, end_ns, 1.0, trace_id=step.trace_id, session_key=key)
         return read
 
     def _count_runs(

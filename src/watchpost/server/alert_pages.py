@@ -23,7 +23,7 @@ from watchpost.server.answers import moment
 from watchpost.server.api import Cursor, Text
 from watchpost.server.archive import read_cursor
 from watchpost.server.json_body import read_form
-from watchpost.server.pages import rendered
+from watchpost.server.pages.rendering import rendered
 from watchpost.server.review import BY_LENGTH, NOTE_LENGTH
 
 SHOWN = 200
@@ -177,7 +177,9 @@ def _gravest(alerts: Alerts, wanted: AlertFilter, asked: dict[str, str]) -> _Sec
             return _Section(wanted.state, found, following)
         limit = wanted.limit - len(found)
         page = alerts.page(msgspec.structs.replace(wanted, severity=severity, before=None, limit=limit))
-        found += sorted(page.alerts, key=lambda each: bool(each.acknowledged_by or each.silenced_by))
+        found += sorted(
+            page.alerts, key=lambda each: bool(each.acknowledged_by or each.silenced_by or each.inhibited_by)
+        )
         if page.next:
             return _Section(wanted.state, found, following)
     return _Section(wanted.state, found, None)

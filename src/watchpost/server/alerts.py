@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from watchpost.alerting.group import GroupState
 from watchpost.alerting.labels import labels_of
+from watchpost.alerting.route_file import Routing
 from watchpost.alerting.silence import Silences, silence_faults
 from watchpost.model.alert import Alert, Firing, Pending, Resolved
 from watchpost.model.flag import Severity
@@ -19,6 +20,7 @@ from watchpost.model.silence import Acknowledgement, Silence
 from watchpost.query.alerts import AlertFilter
 from watchpost.rules.rule import Rule
 from watchpost.rules.words import in_words
+from watchpost.server.alert_hold import NO_ROUTING, Hold, Holds, InhibitedBy, MutedBy
 from watchpost.server.answers import moment
 from watchpost.server.archive import write_cursor
 from watchpost.server.problem import NotFoundError, ParameterError
@@ -35,14 +37,15 @@ LONGEST_S = 366 * 86_400
 MATCHERS, MATCHER_LENGTH = 50, 4000
 """How many matchers a silence has at most, and their characters."""
 
-StateName = Literal["pending", "firing", "resolved"]
+StateName = Literal["pending", "firing", "resolved", "no_word"]
 SilenceState = Literal["pending", "active", "expired"]
 
 
 class AlertAnswer(msgspec.Struct, frozen=True):
     """One alert. `fired_at` and `resolved_at` are null where that has not come; `sessions` are keys of examples.
 
-    `acknowledged_by` is empty where nobody said that they are on it, `silenced_by` are the ids of the silences that cover it now.
+    `acknowledged_by` is empty where nobody said that they are on it, `silenced_by` are the ids of the silences that cover it now. Of an alert
+    that is not over, `inhibited_by` are the first of the alerts that hold it back, and `muted_by` says which channels do not hear of it because of the hour.
     """
 
     id: str
@@ -67,6 +70,8 @@ class AlertAnswer(msgspec.Struct, frozen=True):
     sessions: list[str]
     acknowledged_by: str
     silenced_by: list[str]
+    inhibited_by: list[InhibitedBy]
+    muted_by: list[MutedBy]
 
 
 class AlertsAnswer(msgspec.Struct, frozen=True):
@@ -165,12 +170,14 @@ class Alerts:
         now_ns: Callable[[], int],
         *,
         rules: Sequence[Rule] = (),
+        routing: Routing = NO_ROUTING,
     ) -> None:
         self._rules = sorted(rules, key=lambda rule: rule.name)
         self._reader = reader
         self._memory = memory
         self._notes = notes
         self._now_ns = now_ns
+        self._routing = routing
 
     def page(self, wanted: AlertFilter) -> AlertsAnswer:
         """At most `wanted.limit` alerts."""
@@ -272,6 +279,7 @@ class Alerts:
     def _answers(self, found: Sequence[StandingAlert]) -> list[AlertAnswer]:
         now_ns = self._now_ns()
         silences = Silences(self._memory.silences(now_ns))
+        holds = Holds(self._routing, self._memory.standing() if self._routing.inhibitions else (), now_ns)
         acknowledged = {
             alert_id: state.acknowledged.by
             for state in groups_of(self._memory).values()
@@ -283,6 +291,7 @@ class Alerts:
                 each,
                 acknowledged.get(each.alert.id, "") if isinstance(each.alert.state, Firing) else "",
                 silences.silencing(labels_of(each.alert), now_ns),
+                holds.on(each.alert),
             )
             for each in found
         ]
@@ -334,11 +343,13 @@ def _state(alert: Alert) -> StateName:
             return "pending"
         case Firing():
             return "firing"
+        case Resolved(no_word=True):
+            return "no_word"
         case Resolved():
             return "resolved"
 
 
-def _answer(standing: StandingAlert, acknowledged_by: str, silenced_by: list[str]) -> AlertAnswer:
+def _answer(standing: StandingAlert, acknowledged_by: str, silenced_by: list[str], hold: Hold) -> AlertAnswer:
     alert, event = standing.alert, standing.alert.event
     fired_ns = 0 if isinstance(alert.state, Pending) else alert.state.fired_ns
     resolved_ns = alert.state.resolved_ns if isinstance(alert.state, Resolved) else 0
@@ -365,6 +376,8 @@ def _answer(standing: StandingAlert, acknowledged_by: str, silenced_by: list[str
         event.sessions,
         acknowledged_by,
         silenced_by,
+        hold.inhibited_by,
+        hold.muted_by,
     )
 
 

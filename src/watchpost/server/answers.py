@@ -147,13 +147,15 @@ class SessionAnswer(msgspec.Struct, frozen=True):
 class SessionsAnswer(msgspec.Struct, frozen=True):
     """A page of sessions, latest activity first; `next` is the cursor of the following page, null at the end.
 
-    Where a text was asked for, `searched_since` is since when spans were received that were searched for it, null if all were. `matched` is
-    the parameter as which what `q` asked for was found, empty where nothing was, or `q` was not given.
+    Where a text was asked for, `searched_since` is since when spans were received that were searched for it, null if all were, and
+    `words_since` the same for texts that hold it as whole words, never later. `matched` is the parameter as which what `q` asked for was
+    found, empty where nothing was, or `q` was not given.
     """
 
     sessions: list[SessionAnswer]
     next: str | None
     searched_since: str | None = None
+    words_since: str | None = None
     matched: str = ""
 
 

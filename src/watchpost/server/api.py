@@ -46,6 +46,7 @@ from watchpost.server.review import PrecisionsAnswer, VerdictGiven
 from watchpost.server.search import Search, session_filter
 from watchpost.server.slos import SlosAnswer
 from watchpost.server.spending import SpendingAnswer
+from watchpost.server.timeline import TimelineAnswer
 from watchpost.server.unpriced import UnpricedAnswer, UnpricedCalls
 from watchpost.store.readers import MetricReader
 
@@ -59,6 +60,7 @@ _ANSWERS = (
     SessionAnswer,
     StepsAnswer,
     StepDetailAnswer,
+    TimelineAnswer,
     LinesAnswer,
     FlagsAnswer,
     FlagDetail,
@@ -108,6 +110,9 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 StepId = Annotated[str, Path(description="The span id of the step, 16 hexadecimal digits")]
 TraceId = Annotated[
     str, Query(max_length=64, description="Needed only where two traces of the session share the step id")
+]
+Near = Annotated[
+    int, Query(ge=0, le=2**31, description="The number that the step had; with `trace_id` it is found sooner in a long session")
 ]
 Since = Annotated[str, Query(max_length=64, description="ISO 8601, UTC unless it says otherwise; empty for ever")]
 After = Annotated[int, Query(ge=0, le=2**31, description="The number of the last step already read")]
@@ -202,9 +207,9 @@ def router(
         return JsonResponse(archive.steps(key, after, limit))
 
     @routes.get("/sessions/{key}/steps/{step_id}", responses=described(StepDetailAnswer, 308, 404))
-    def step(key: str, step_id: StepId, trace_id: TraceId = "") -> Response:
+    def step(key: str, step_id: StepId, trace_id: TraceId = "", near: Near = 0) -> Response:
         """One step with its input, output, raw attributes and logs."""
-        return JsonResponse(archive.step(key, step_id, trace_id).detail)
+        return JsonResponse(archive.step(key, step_id, trace_id, near).detail)
 
     @routes.get("/received-metrics", responses=described(StreamsAnswer))
     def received_metrics(project: Text = "", cursor: LongCursor = "", limit: Limit = 50) -> Response:

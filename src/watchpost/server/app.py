@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -16,9 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from watchpost.ingest.request import PATHS
-from watchpost.rules.precision import PrecisionSettings
 from watchpost.server import (
-    alert_pages,
     alert_routes,
     api,
     backtest_routes,
@@ -28,42 +26,25 @@ from watchpost.server import (
     grpc,
     hold_routes,
     inbound_routes,
+    live,
     log_routes,
     measure_routes,
-    pages,
     release_routes,
     slo_routes,
     spending_routes,
+    timeline_routes,
     verdicts,
 )
-from watchpost.server.agent_metrics import AgentMetrics
 from watchpost.server.agents_sdk import AgentsSdkLanguage
-from watchpost.server.alerts import Alerts
-from watchpost.server.archive import Archive
-from watchpost.server.backtest import Backtests
-from watchpost.server.contracts import Contracts
 from watchpost.server.door import Door
-from watchpost.server.erasure import ErasureDesk
-from watchpost.server.feedback import Feedback
 from watchpost.server.health import Health
-from watchpost.server.inbound import Inbound
-from watchpost.server.kept_traces import KeptTraces
-from watchpost.server.measures import Measures
 from watchpost.server.metrics import Metrics
 from watchpost.server.otlp import BodyBudget, ExportEndpoint, Language, OtlpLanguage
+from watchpost.server.pages.rendering import STATIC_PATH, error_page, is_page, static_files
+from watchpost.server.pages.routes import routers
 from watchpost.server.problem import MovedError, NotFoundError, ParameterError, moved, problem_of, problem_response
-from watchpost.server.readiness import ReadinessCheck
-from watchpost.server.release_versions import Versions
-from watchpost.server.releases import ReleaseBook
-from watchpost.server.review import Notebook, Review
-from watchpost.server.rule_review import RuleReviews
 from watchpost.server.safety import LoopbackOnly
-from watchpost.server.search import Redact, Search
-from watchpost.server.slos import Slos
-from watchpost.server.spending import Spending
-from watchpost.server.unpriced import UnpricedCalls
-from watchpost.store.readers import LogReader, MetricReader, SessionReader, TextWindow
-from watchpost.store.state import FlagList, FlagReader
+from watchpost.server.services import Alerting, Figures, Readers, Vitals, Words
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
@@ -79,22 +60,6 @@ class ServerSettings(msgspec.Struct, frozen=True):
     max_held_bytes: int = 256 * 1024 * 1024
 
 
-class Reviewing(msgspec.Struct, frozen=True):
-    """What people's verdicts are asked of and written down in, when a detector stops paging by them, and the time."""
-
-    flags: FlagList
-    notes: Notebook
-    precision: PrecisionSettings
-    now_ns: Callable[[], int]
-
-
-class Searching(msgspec.Struct, frozen=True):
-    """How far back texts are searched, and what hides in a text what is hidden in all telemetry, called from one thread at a time."""
-
-    texts: TextWindow
-    redact: Redact
-
-
 class Application(FastAPI):
     """FastAPI whose description carries the schemas of the answers, which are structs and no pydantic models."""
 
@@ -106,33 +71,15 @@ class Application(FastAPI):
 def create_app(
     door: Door,
     *,
-    sessions: SessionReader,
-    flags: FlagReader,
-    logs: LogReader,
-    searching: Searching,
-    points: MetricReader,
-    unpriced: UnpricedCalls,
-    readiness: ReadinessCheck,
-    measures: Measures,
-    releases: ReleaseBook,
-    versions: Versions,
-    spending: Spending,
-    alerts: Alerts,
-    slos: Slos,
-    inbound: Inbound,
-    backtests: Backtests,
-    rule_reviews: RuleReviews,
-    reviewing: Reviewing,
-    traces: KeptTraces,
-    contracts: Contracts,
-    feedback: Feedback,
-    erasures: ErasureDesk,
-    health: Health,
-    agents: AgentMetrics,
+    readers: Readers,
+    figures: Figures,
+    alerting: Alerting,
+    words: Words,
+    vitals: Vitals,
     settings: ServerSettings,
 ) -> FastAPI:
     """The application. Its lifespan holds the gRPC server; `app.state.grpc_port` is the port that one listens on."""
-    metrics = Metrics(health, agents)
+    metrics = Metrics(vitals.health, vitals.agents)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -169,30 +116,33 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.add_middleware(LoopbackOnly)
-    app.state.is_erased = erasures.is_erased
+    app.state.is_erased = words.erasures.is_erased
     for error in (NotFoundError, ParameterError, MovedError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, _answer_error)
-    archive = Archive(sessions, flags, logs, reviewing.flags, traces)
-    review = Review(archive, reviewing.flags, reviewing.notes, reviewing.precision, reviewing.now_ns)
-    search = Search(archive, logs, searching.texts, searching.redact)
-    app.include_router(api.router(archive, search, points, unpriced, readiness))
-    app.include_router(log_routes.router(search))
-    app.include_router(verdicts.router(review))
-    app.include_router(contract_routes.router(contracts))
-    app.include_router(hold_routes.router(archive, traces, reviewing.notes, reviewing.now_ns))
-    app.include_router(feedback_routes.router(feedback))
-    app.include_router(measure_routes.router(measures))
-    app.include_router(release_routes.router(releases, versions))
-    app.include_router(spending_routes.router(spending))
-    app.include_router(erasure_routes.router(erasures))
-    app.include_router(alert_routes.router(alerts))
-    app.include_router(slo_routes.router(slos))
-    app.include_router(inbound_routes.router(inbound))
-    app.include_router(backtest_routes.router(backtests, rule_reviews))
-    app.include_router(pages.router(archive, search, review))
-    app.include_router(alert_pages.router(alerts, reviewing.now_ns))
-    app.mount("/static", pages.static_files())
-    _add_health(app, health, metrics)
+    archive = readers.archive()
+    search, review = readers.search(archive), words.review(archive, readers.listed)
+    for router in (
+        api.router(archive, search, readers.points, figures.unpriced, figures.readiness),
+        timeline_routes.router(archive),
+        log_routes.router(search),
+        verdicts.router(review),
+        contract_routes.router(words.contracts),
+        hold_routes.router(archive, readers.traces, words.notes, words.now_ns),
+        feedback_routes.router(words.feedback),
+        measure_routes.router(figures.measures),
+        release_routes.router(words.releases, figures.versions),
+        spending_routes.router(figures.spending),
+        erasure_routes.router(words.erasures),
+        alert_routes.router(alerting.alerts),
+        slo_routes.router(figures.slos),
+        inbound_routes.router(alerting.inbound),
+        backtest_routes.router(alerting.backtests, alerting.rule_reviews),
+        live.router(vitals.live, alerting.alerts),
+        *routers(archive, search, review, figures, alerting, words),
+    ):
+        app.include_router(router)
+    app.mount(STATIC_PATH, static_files())
+    _add_health(app, vitals.health, metrics)
     return app
 
 
@@ -220,6 +170,6 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     if isinstance(error, NotFoundError) and key and await run_in_threadpool(request.app.state.is_erased, str(key)):
         error = HTTPException(410, "this session was erased on request")
     answer, headers = problem_of(error)
-    if pages.is_page(request):
-        return pages.error_page(request, answer)
+    if is_page(request):
+        return error_page(request, answer)
     return problem_response(answer, headers)

@@ -28,6 +28,7 @@ from watchpost.server.answers import (
 )
 from watchpost.server.kept_traces import KeptTraces
 from watchpost.server.problem import MovedError, NotFoundError, ParameterError
+from watchpost.server.timeline import AgentShare, AgentShares, TimelineAnswer, timeline_answer, timeline_flags
 from watchpost.store.readers import LogReader, SessionReader, StepRow
 from watchpost.store.state import FlagReader, VerdictReader
 
@@ -55,6 +56,7 @@ class Overview(msgspec.Struct, frozen=True):
     session: SessionAnswer
     steps: StepsAnswer
     numbers: dict[tuple[str, str], int | None]
+    agents: list[AgentShare]
 
 
 class FlagPlace(msgspec.Struct, frozen=True):
@@ -118,6 +120,7 @@ class Archive:
         self._verdicts = verdicts
         self._traces = traces
         self._numbers = StepNumbers(sessions, remembered=10_000)
+        self._agents = AgentShares(sessions, remembered=256)
 
     def page(self, wanted: SessionFilter) -> SessionsAnswer:
         """At most `wanted.limit` sessions, each with its flags."""
@@ -151,6 +154,15 @@ class Archive:
         flags = self._flags_of(summary)
         return self._steps(summary, flags, self.said(flags), after, limit)
 
+    def timeline(self, key: str, after: int, limit: int) -> TimelineAnswer:
+        """At most `limit` steps from the number `after + 1` on as columns, and all flags; raises as `session` does."""
+        summary = self._summary(key)
+        rows = self._sessions.steps(summary, after, limit + 1)
+        flags = self._flags_of(summary)
+        numbers = self._numbers.of(summary, ((flag.trace_id, flag.span_id) for flag in flags))
+        shown = timeline_flags(flags, numbers, self.said(flags))
+        return timeline_answer(summary, rows[:limit], len(rows) > limit, after, shown)
+
     def overview(self, key: str, after: int, limit: int) -> Overview:
         """A session with a page of its steps and the numbers its evidence needs; raises as `session` does."""
         summary = self._summary(key)
@@ -163,13 +175,21 @@ class Archive:
             session_answer(summary, self._numbered(summary, flags, said), self._traces.of([summary.key])[summary.key]),
             self._steps(summary, flags, said, after, limit),
             {(trace.hex(), span.hex()): number for (trace, span), number in numbers.items()},
+            self._agents.of(summary),
         )
 
-    def step(self, key: str, step_id: str, trace_id: str) -> StepPlace:
-        """One step in full; raises as `session` does, and `ParameterError` where `trace_id` is needed to tell two apart."""
+    def number(self, key: str, step_id: str, trace_id: str) -> int | None:
+        """The number of a step, None where the session has none of this id; raises as `step` does."""
+        row = self._row(self._summary(key), step_id, trace_id, 0)
+        return None if row is None else row.number
+
+    def step(self, key: str, step_id: str, trace_id: str, near: int = 0) -> StepPlace:
+        """One step in full; raises as `session` does, and `ParameterError` where `trace_id` is needed to tell two apart.
+
+        `near` is the number that it had when it was last seen: with it and its trace id it is found without looking through all.
+        """
         summary = self._summary(key)
-        span_id, trace = _hex(step_id, 8), _hex(trace_id, 16)
-        row = self._find(summary, span_id, trace) if span_id and (trace or not trace_id) else None
+        row = self._row(summary, step_id, trace_id, near)
         if row is None:
             raise NotFoundError(f"no step {step_id} in this session")
         step = row.step
@@ -224,6 +244,14 @@ class Archive:
         if summary.moved_to:
             raise MovedError(summary.moved_to)
         return summary
+
+    def _row(self, session: Summary, step_id: str, trace_id: str, near: int) -> StepRow | None:
+        span_id, trace = _hex(step_id, 8), _hex(trace_id, 16)
+        if not span_id or (trace_id and not trace):
+            return None
+        rows = self._sessions.steps(session, max(near - 10, 0), 20) if near and trace else []
+        found = (row for row in rows if (row.step.trace_id, row.step.span_id) == (trace, span_id))
+        return next(found, None) or self._find(session, span_id, trace)
 
     def _find(self, session: Summary, span_id: bytes, trace_id: bytes) -> StepRow | None:
         """The step of a span; without a trace id the only one of that span id."""

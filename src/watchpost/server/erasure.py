@@ -165,14 +165,18 @@ class ErasureDesk:
         return ErasureAsked(erasure_id(fact.nonce), "asked" if record is None else record.state)
 
     def _project(self, given: ErasureGiven) -> str:
-        """The project that has the session."""
-        if given.project:
-            if self._sessions.session(session_key(given.project, given.session_id)) is None:
-                raise NotFoundError("there is no such session in this project")
-            return given.project
+        """The project that has the session, or feedback that waits for it."""
         found = {
             each.project for each in self._sessions.sessions(SessionFilter(session_id=given.session_id, limit=100))
         }
+        found |= {project for project, _ in self._find.find(given.project, given.session_id, "").traces}
+        if given.project:
+            if (
+                given.project not in found
+                and self._sessions.session(session_key(given.project, given.session_id)) is None
+            ):
+                raise NotFoundError("there is no such session in this project")
+            return given.project
         if not found:
             raise NotFoundError("there is no such session")
         if len(found) > 1:

@@ -25,7 +25,8 @@ from watchpost.query.measures import (
 from watchpost.server.days import UTC_DAYS, Days
 from watchpost.server.problem import ParameterError
 
-DAY_NS = 86_400 * 10**9
+NS = 10**9
+DAY_NS = 86_400 * NS
 QUANTILE = "0.95"
 
 _UNITS: Mapping[str, int] = {"s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": DAY_NS, "w": 7 * DAY_NS}
@@ -35,6 +36,10 @@ _LONGEST = 1024
 _MOST_VALUES = 200
 _MOST_PAGE = 1_000
 _RELEASE = "release:"
+_AUTO = "auto"
+_FEW = 60
+_STEPS_S = (60, 300, 600, 1800, 3600, 2 * 3600, 4 * 3600, 6 * 3600, 12 * 3600, 86_400, 7 * 86_400, 28 * 86_400)
+"""Steps that read well."""
 
 WINDOW = ("since", "until", "quantile")
 OF_POINTS = (*WINDOW, "step", "by", "compare", "top")
@@ -77,7 +82,7 @@ def asked_of(
             raise ParameterError("compare", "nothing was measured since this release yet")
         question = msgspec.structs.replace(question, since_ns=at_ns, until_ns=at_ns + length)
         compare = "previous"
-    step = duration_ns(given.one("step"), "step") if given.one("step") else 0
+    step = _step_ns(given.one("step"), question.until_ns - question.since_ns)
     question = msgspec.structs.replace(
         question, step_ns=step, by=given.by(), top=given.number("top", MOST_GROUPS, MOST_GROUPS)
     )
@@ -109,6 +114,11 @@ def asked_sessions(
 def cursor_of(last: Contributor) -> str:
     """The cursor of the page after a session."""
     return base64.urlsafe_b64encode(msgspec.json.encode((last.project, last.session_id))).decode()
+
+
+def sensible_step_ns(length_ns: int) -> int:
+    """The shortest step that reads well and cuts a window of this length into at most 60; the longest one where none does."""
+    return next((step * NS for step in _STEPS_S if step * NS * _FEW >= length_ns), _STEPS_S[-1] * NS)
 
 
 def duration_ns(text: str, parameter: str) -> int:
@@ -179,6 +189,12 @@ class _Given:
 
     def _choice(self) -> str:
         return f"it has {', '.join(self._measure.dimensions)}"
+
+
+def _step_ns(text: str, length_ns: int) -> int:
+    if text == _AUTO:
+        return sensible_step_ns(length_ns)
+    return duration_ns(text, "step") if text else 0
 
 
 def _points(question: Question) -> int:

@@ -13,7 +13,7 @@ from watchpost.server.measures import ContributorsAnswer, MeasuredAnswer, Measur
 _MEANS = {
     "since": "ISO 8601, UTC unless it says otherwise, or `today` or `yesterday`; empty for 24 hours before `until`",
     "until": "As `since`; empty for now",
-    "step": "A duration such as 10m; empty for one point",
+    "step": "A duration such as 10m, or `auto` for one that suits the window; empty for one point",
     "by": "Up to three dimensions, joined by commas",
     "quantile": "Such as 0.95 or p95",
     "compare": "`previous`, by how much earlier the window is that it is compared with, such as 7d, or `release:` and an id",

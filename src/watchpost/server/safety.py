@@ -17,8 +17,9 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (
         b"content-security-policy",
         (
-            b"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
-            b"frame-ancestors 'none'"
+            b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+            b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+            b"require-trusted-types-for 'script'; trusted-types watchpost-pages"
         ),
     ),
     (b"x-content-type-options", b"nosniff"),

@@ -11,6 +11,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 
 import uvicorn
 
@@ -18,13 +20,14 @@ from watchpost.detect.catalogue import declared
 from watchpost.ingest.published_prices import price_table
 from watchpost.rules.precision import Precision
 from watchpost.rules.stretch import Quietness
+from watchpost.runtime.alerting import routing
 from watchpost.runtime.channels import slack_secrets
 from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings
 from watchpost.runtime.wiring import Watchpost, assemble, open_stores
 from watchpost.server.agent_metrics import AgentMetrics
 from watchpost.server.alerts import Alerts
-from watchpost.server.app import Reviewing, Searching, ServerSettings, create_app
+from watchpost.server.app import ServerSettings, create_app
 from watchpost.server.backtest import Backtests, Records
 from watchpost.server.contracts import Contracts
 from watchpost.server.days import Days
@@ -33,12 +36,14 @@ from watchpost.server.feedback import Feedback
 from watchpost.server.health import HealthNumbers
 from watchpost.server.inbound import Inbound, InboundSecrets
 from watchpost.server.kept_traces import KeptTraces
+from watchpost.server.live import Live
 from watchpost.server.measures import Measures
 from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.release_versions import Versions
 from watchpost.server.releases import ReleaseBook
 from watchpost.server.rule_review import RuleReviews
 from watchpost.server.self_watch import SelfWatch
+from watchpost.server.services import Alerting, Figures, Readers, Vitals, Words
 from watchpost.server.slos import Slos
 from watchpost.server.spending import Spending
 from watchpost.server.unpriced import UnpricedCalls
@@ -56,6 +61,9 @@ away, twenty waits of 0.3 ms took 51 to 61 ms at 0.001 and 15 to 18 at 0.0002, a
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept. Exporters send every five seconds by default, and one that is closed just then loses the race."""
+
+FIGURES_AT_ONCE = 2
+"""How many questions pages ask in the background at a time, of the three that can be asked: one is left for what somebody waits for."""
 
 COLLECT_AFTER = (50_000, 20, 50)
 """How much may be made before the collector looks for cycles; telemetry makes many values and no cycles."""
@@ -144,11 +152,12 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers requests."""
+    """Says when it answers requests, and when it is about to stop."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None], leave: Callable[[], None]) -> None:
         super().__init__(config)
         self._announce = announce
+        self._leave = leave
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -157,6 +166,11 @@ class _Server(uvicorn.Server):
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signal_number, self.handle_exit, signal_number, None)
         yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """As uvicorn's, and end what would last as long as its other end stays."""
+        self._leave()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, then say so."""
@@ -171,46 +185,33 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
     days = Days(settings.spending.zone)
     agents = AgentMetrics(stores.telemetry, flow.tally.flags.counts, now_ns)
     watchpost.eraser.tell(agents.erase, agents.erased)
+    live = Live()
+    watchpost.news.listen(live.tell)
+    executor = ThreadPoolExecutor(FIGURES_AT_ONCE, "figures")
     app = create_app(
         flow,
-        sessions=stores.telemetry,
-        flags=stores.state,
-        logs=stores.telemetry,
-        searching=Searching(stores.telemetry, watchpost.redactor.delivery),
-        points=stores.telemetry,
-        unpriced=UnpricedCalls(stores.telemetry, lambda: price_table(now_ns())),
-        readiness=ReadinessCheck(stores.telemetry, now_ns),
-        measures=Measures(stores.telemetry, stores.state, now_ns, days),
-        releases=ReleaseBook(stores.state, flow, now_ns, days),
-        versions=Versions(stores.telemetry, now_ns, days),
-        spending=Spending(stores.telemetry, now_ns, days),
-        slos=Slos(watchpost.rules.slos, stores.telemetry, now_ns),
-        alerts=Alerts(stores.state, stores.state, flow, now_ns, rules=watchpost.rules.rules),
-        inbound=Inbound(
-            InboundSecrets(
-                slack_secrets(settings), settings.inbound.pagerduty_secrets, settings.inbound.alertmanager_token
-            ),
-            stores.state,
-            flow,
-            now_ns,
-        ),
-        backtests=backtests(settings, watchpost),
-        rule_reviews=RuleReviews(stores.state, stores.state, watchpost.rules.rules, now_ns, days),
-        reviewing=Reviewing(stores.state, flow, watchpost.precision, now_ns),
-        traces=KeptTraces(stores.telemetry, stores.state),
-        contracts=Contracts(stores.state, flow, now_ns, declared(settings.detectors)),
-        feedback=Feedback(stores.telemetry, flow, watchpost.redactor.delivery, now_ns),
-        erasures=ErasureDesk(
-            stores.telemetry,
-            stores.telemetry.eraser,
-            stores.state.eraser,
-            notes=flow,
+        readers=Readers(
+            sessions=stores.telemetry,
+            flags=stores.state,
+            listed=stores.state,
+            logs=stores.telemetry,
+            points=stores.telemetry,
+            traces=KeptTraces(stores.telemetry, stores.state),
+            texts=stores.telemetry,
             redact=watchpost.redactor.delivery,
-            secret=stores.folder.key,
-            now_ns=now_ns,
         ),
-        health=health,
-        agents=agents,
+        figures=Figures(
+            measures=Measures(stores.telemetry, stores.state, now_ns, days),
+            versions=Versions(stores.telemetry, now_ns, days),
+            spending=Spending(stores.telemetry, now_ns, days),
+            slos=Slos(watchpost.rules.slos, stores.telemetry, now_ns),
+            unpriced=UnpricedCalls(stores.telemetry, lambda: price_table(now_ns())),
+            readiness=ReadinessCheck(stores.telemetry, now_ns),
+            executor=executor,
+        ),
+        alerting=_alerting(settings, watchpost, days),
+        words=_words(settings, watchpost, days),
+        vitals=Vitals(health, agents, live),
         settings=ServerSettings(
             host=settings.host, grpc_port=settings.grpc_port, max_body_bytes=settings.ingest.body_mib * _MIB
         ),
@@ -223,8 +224,9 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=5,
     )
-    server = _Server(config, announce)
+    server = _Server(config, announce, live.close)
     watchpost.bell.hang(asyncio.get_running_loop())
+    live.hang(asyncio.get_running_loop())
     thread = threading.Thread(target=flow.run, name="react")
     thread.start()
     stop = asyncio.Event()
@@ -250,7 +252,42 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
         stop.set()
         await asyncio.gather(*deliveries, *decoding, measuring, purging, sweeping, watching, return_exceptions=True)
         flow.stop()
+        await asyncio.to_thread(executor.shutdown, cancel_futures=True)
         await asyncio.to_thread(thread.join)
+
+
+def _alerting(settings: Settings, watchpost: Watchpost, days: Days) -> Alerting:
+    state, flow, rules = watchpost.stores.state, watchpost.flow, watchpost.rules.rules
+    secrets = InboundSecrets(
+        slack_secrets(settings), settings.inbound.pagerduty_secrets, settings.inbound.alertmanager_token
+    )
+    return Alerting(
+        alerts=Alerts(state, state, flow, now_ns, rules=rules, routing=routing(settings)),
+        inbound=Inbound(secrets, state, flow, now_ns),
+        backtests=backtests(settings, watchpost),
+        rule_reviews=RuleReviews(state, state, rules, now_ns, days),
+    )
+
+
+def _words(settings: Settings, watchpost: Watchpost, days: Days) -> Words:
+    stores, flow, redact = watchpost.stores, watchpost.flow, watchpost.redactor.delivery
+    return Words(
+        notes=flow,
+        precision=watchpost.precision,
+        feedback=Feedback(stores.telemetry, flow, redact, now_ns),
+        releases=ReleaseBook(stores.state, flow, now_ns, days),
+        contracts=Contracts(stores.state, flow, now_ns, declared(settings.detectors)),
+        erasures=ErasureDesk(
+            stores.telemetry,
+            stores.telemetry.eraser,
+            stores.state.eraser,
+            notes=flow,
+            redact=redact,
+            secret=stores.folder.key,
+            now_ns=now_ns,
+        ),
+        now_ns=now_ns,
+    )
 
 
 def backtests(settings: Settings, watchpost: Watchpost) -> Backtests:

@@ -95,14 +95,15 @@ class Spending:
         self._now_ns = now_ns
         self._days = days
 
-    def answer(self, project: str, by: By, day: str, limit: int) -> SpendingAnswer:
-        """What was spent on a day, told apart `by` something for the `limit` dearest. Raises `ParameterError` for a day that is none."""
+    def answer(self, project: str, by: By, day: str, limit: int, workflow: str = "") -> SpendingAnswer:
+        """What was spent on a day, of one project and workflow where they are named, told apart `by` something for the `limit` dearest. Raises `ParameterError` for a day that is none."""
         now_ns = self._now_ns()
         chosen = self._days.named(day, "day", now_ns)
         whole = self._window(chosen)
         elapsed_ns = min(now_ns, whole.until_ns) - whole.since_ns
         today, yesterday, last_week = (self._so_far(chosen, ago, elapsed_ns) for ago in (0, 1, DAYS))
-        filters: tuple[tuple[Dimension, tuple[str, ...]], ...] = (("project", (project,)),) if project else ()
+        asked: tuple[tuple[Dimension, str], ...] = (("project", project), ("workflow", workflow))
+        filters = tuple((name, (value,)) for name, value in asked if value)
         groups, more = self._groups(by, limit, filters, (today, yesterday, last_week)) if by else ([], 0)
         return SpendingAnswer(
             chosen.isoformat(),

@@ -18,11 +18,12 @@ def router(spending: Spending) -> APIRouter:
     @routes.get("/api/spending", responses=described(SpendingAnswer))
     def spent(
         project: Text = "",
+        workflow: Text = "",
         by: By = "",
         day: Annotated[str, Query(max_length=64, description="Such as 2026-11-20, today or yesterday")] = "",
         limit: Annotated[int, Query(ge=1, le=200)] = 20,
     ) -> Response:
         """What a day cost so far, against days before it, and what it will have cost by its end."""
-        return JsonResponse(spending.answer(project, by, day, limit))
+        return JsonResponse(spending.answer(project, by, day, limit, workflow))
 
     return routes

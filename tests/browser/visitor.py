@@ -1,0 +1,82 @@
+"""A person before a browser: opens pages of a running Watchpost in Chromium, and hears what the console says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from watchpost_process import WatchpostProcess
+
+WIDE = (1280, 800)
+PHONE = (390, 844)
+
+SETTINGS = """
+[session]
+quiet_seconds = 2
+"""
+
+
+class Visitor:
+    """Opens pages, each in a window of its own; `complaints` is what went wrong in any of them."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self._browser = browser
+        self.url = url
+        self.complaints: list[str] = []
+
+    def open(self, path: str, size: tuple[int, int] = WIDE, *, dark: bool = False, script: bool = True) -> Page:
+        """The page at a path of the site, loaded."""
+        context = self._browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=script,
+        )
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+        answer = page.goto(self.url + path, wait_until="load")
+        assert answer is not None
+        return page
+
+    def close(self) -> None:
+        """Close every window."""
+        for context in self._browser.contexts:
+            context.close()
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(f"{message.location.get('url', '')}: {message.text}")
+
+
+@contextmanager
+def chromium_running() -> Iterator[Browser]:
+    """A headless Chromium. While it runs, no event loop can be started in this thread."""
+    path = shutil.which("chromium")
+    assert path is not None, "these tests need Chromium: apt-get install chromium"
+    arguments = ["--no-sandbox"] if os.getuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def site_running(folder: Path) -> Iterator[WatchpostProcess]:
+    """A Watchpost that was sent the recordings of the demo: agents of ten frameworks, and the four that go wrong."""
+    recordings = folder / "recordings"
+    for archive in ("captures.zip", "incidents.zip"):
+        with zipfile.ZipFile(str(files("watchpost.cli.demo") / archive)) as packed:
+            packed.extractall(recordings)
+    with WatchpostProcess(folder, SETTINGS) as site:
+        command = [str(Path(sys.executable).with_name("watchpost")), "import", str(recordings), "--server", site.url]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        yield site
