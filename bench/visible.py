@@ -12,9 +12,9 @@ from product import Watchpost
 from spans import Shape, Template, session_name
 
 _BACKGROUND = 5_000
-_LOOP = Shape(sessions=1, steps=6, rooted=False, loop=True, body_spans=5)
+LOOP = Shape(sessions=1, steps=6, rooted=False, loop=True, body_spans=5)
 """Three equal tool calls; the last of them is alone in the second request."""
-_EVERY_S = 0.25
+EVERY_S = 0.25
 _POLL_S = 0.01
 _PATIENCE_S = 15.0
 
@@ -25,7 +25,7 @@ class _Watch:
     def __init__(self, server: Watchpost, run: int) -> None:
         self._server = server
         self._run = run
-        self._template = Template(_LOOP, 0)
+        self._template = Template(LOOP, 0)
         self._waiting: list[tuple[str, float]] = []
         self._sent = 0
         self.seconds: list[float] = []
@@ -38,7 +38,7 @@ class _Watch:
             now = time.perf_counter()
             if busy() and now >= due:
                 self._send()
-                due += _EVERY_S * (0.5 + (self._sent * 0.618) % 1)
+                due += EVERY_S * (0.5 + (self._sent * 0.618) % 1)
             if not self._waiting or not self._poll():
                 time.sleep(_POLL_S)
 
@@ -48,10 +48,10 @@ class _Watch:
         plan = Plan(
             port=self._server.port,
             run=self._run,
-            spans=_LOOP.spans,
+            spans=LOOP.spans,
             seconds=30.0,
             connections=1,
-            shape=_LOOP,
+            shape=LOOP,
             first=2 * number,
         )
         report = send(plan, [self._template])

@@ -191,6 +191,13 @@ def tool_span(trace: bytes, number: int, session_id: str, **attributes: str | bo
     return span
 
 
+def as_of(began_ns: int, span: Span) -> Span:
+    """The span of `tool_span` as it is when its trace began at this time."""
+    span.start_time_unix_nano += began_ns - BASE_NS
+    span.end_time_unix_nano += began_ns - BASE_NS
+    return span
+
+
 def batch(spans: list[Span]) -> bytes:
     """An export request of these spans."""
     request = ExportTraceServiceRequest()

@@ -15,7 +15,6 @@ from watchpost.ingest.price import Pricing
 from watchpost.model.flag import Flag
 from watchpost.model.session import Summary, session_key
 from watchpost.model.telemetry import Attributes, Delivery, Parcel, Span
-from watchpost.rules.flag_rules import FlagRules
 from watchpost.rules.precision import PrecisionSettings
 from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
@@ -114,7 +113,6 @@ class Machine:
             judge=judge,
             checkpoints=Checkpoints(ContextDriftSettings()),
             appraisal=Appraisal(self.successes, self.slas),
-            rules=FlagRules(()),
             reviews=reviews,
             releases=Releases(self.store),
             source=self.store,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+from alert_shelf import AlertShelf
 
 from watchpost.model.fact import Verdict
 from watchpost.model.flag import Flag
@@ -34,6 +35,7 @@ class MemoryStore:
         self.summaries: dict[str, Summary] = {}
         self.flags: dict[str, Flag] = {}
         self.notices: dict[str, Notice] = {}
+        self.alerting = AlertShelf()
         self.pinned: dict[tuple[str, str], SessionPin] = {}
         self.lessons: dict[tuple[str, int], Lesson] = {}
         self.drafts: dict[tuple[str, str, str], Draft] = {}
@@ -64,6 +66,7 @@ class MemoryStore:
         self.flags.update({flag.id: flag for flag in batch.flags})
         for notice in batch.notices:
             self.notices.setdefault(notice.id, notice)
+        self.alerting.take(batch.raised)
         self.pinned.update({(pin.project, pin.session_id): pin for pin in batch.pins})
         for lesson in batch.lessons:
             self.lessons.setdefault((lesson.project, lesson.version), lesson)

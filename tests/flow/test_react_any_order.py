@@ -18,7 +18,6 @@ from watchpost.detect.loop import LoopDetector, LoopSettings
 from watchpost.ingest.price import Pricing
 from watchpost.model.session import session_key
 from watchpost.model.telemetry import Delivery, Parcel
-from watchpost.rules.flag_rules import FlagRules
 from watchpost.rules.precision import PrecisionSettings
 from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
@@ -106,7 +105,6 @@ class Machine:
             judge=judge,
             checkpoints=Checkpoints(ContextDriftSettings()),
             appraisal=Appraisal(),
-            rules=FlagRules(()),
             reviews=reviews,
             releases=Releases(self.store),
             source=self.store,

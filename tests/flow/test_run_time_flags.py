@@ -16,7 +16,6 @@ from watchpost.ingest.price import Pricing
 from watchpost.model.flag import Flag
 from watchpost.model.knowledge import Lesson, Norm
 from watchpost.model.telemetry import Delivery, Parcel
-from watchpost.rules.flag_rules import FlagRules
 from watchpost.rules.precision import PrecisionSettings
 from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
@@ -63,7 +62,6 @@ class Machine:
             judge=judge,
             checkpoints=Checkpoints(ContextDriftSettings()),
             appraisal=Appraisal(),
-            rules=FlagRules(()),
             reviews=reviews,
             releases=Releases(self.store),
             source=self.store,

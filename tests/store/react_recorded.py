@@ -15,7 +15,6 @@ from watchpost.model.flag import Flag
 from watchpost.model.release import Track
 from watchpost.model.telemetry import Delivery, Parcel
 from watchpost.query.flags import VerdictCount
-from watchpost.rules.flag_rules import FlagRules
 from watchpost.rules.precision import PrecisionSettings
 from watchpost.runtime.appraisal import Appraisal
 from watchpost.runtime.checkpoints import Checkpoints
@@ -79,7 +78,6 @@ def a_reactor(telemetry: ClickHouse) -> Reactor:
         judge=Judge((), KnowledgeBase({}), NothingSaid(), reviews.are_dismissed),
         checkpoints=Checkpoints(ContextDriftSettings()),
         appraisal=Appraisal((), (Sla("*", 2_000_000, 500, 1_000_000),)),
-        rules=FlagRules(()),
         reviews=reviews,
         releases=Releases(NothingSaid()),
         source=telemetry,

@@ -9,11 +9,13 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from watchpost.model.alert import Alert, Firing
 from watchpost.model.fact import Hold, Verdict
 from watchpost.model.flag import Flag, flag_id
-from watchpost.model.notice import AlertEvent, Notice
+from watchpost.model.notice import AlertEvent, Notice, Receipt, Told
 from watchpost.model.session import session_key
 from watchpost.query.flags import VerdictCount
+from watchpost.store.alerts import AlertNews
 from watchpost.store.engines.erased_names import Names
 from watchpost.store.engines.sql import SqlState
 from watchpost.store.engines.sql_erasure import GOING, IMPERSONAL
@@ -117,15 +119,82 @@ def test_digests_need_the_secret() -> None:
     assert keyed_digest(b"a" * 32, "x") == keyed_digest(b"a" * 32, "x") != keyed_digest(b"b" * 32, "x")
 
 
+def told(*labels: dict[str, str]) -> list[Told]:
+    return [Told(str(n), "firing", each, notice("", OTHER).event, "") for n, each in enumerate(labels)]
+
+
+def test_a_group_of_alerts_that_a_receiver_heard_of_is_told_to_the_end_and_another_is_not(state: SqlState) -> None:
+    mine = {"session": KEYS[MINE]}
+    begun = [
+        msgspec.structs.replace(notice(name, MINE), key=key, alerts=told(mine))
+        for name, key in (("a1", "a"), ("a2", "a"), ("b1", "b"))
+    ]
+    state.commit(StateBatch(Cursor(1, 5), notices=begun, erasures=[ERASURE]))
+    state.settle(Receipt("a1", "delivered", "", 1))
+    state.eraser.hide(ERASURE, [], 11)
+    (left,) = [due.notice for due in state.due("c", 1, 9)]
+    assert (left.id, left.alerts[0].labels, left.event.sessions) == ("a2", {"session": "[erased]"}, [])
+
+
+@pytest.mark.parametrize("name", ["critical", "firing", "c", "p", "r", "s", "m", "t"])
+def test_whatever_somebody_is_called_what_is_left_can_be_read(state: SqlState, name: str) -> None:
+    erasure = msgspec.structs.replace(ERASURE, user_id=name)
+    event = msgspec.structs.replace(notice("", OTHER).event, severity="critical", summary=f"{name} is critical")
+    alert = Alert("i", "p", "r", {"alertname": name, "user_id": name}, Firing(1, 2, 3), event)
+    state.commit(
+        StateBatch(
+            Cursor(1, 5),
+            notices=[Notice("n", "c", event, "trigger", "k", told({"tool": name}))],
+            raised=AlertNews(1, [alert], dispatched=[alert]),
+            erasures=[erasure],
+        )
+    )
+    state.eraser.hide(erasure, [], 11)
+    (left,) = state.standing()
+    assert (left.labels, left.event.summary) == ({"alertname": name, "user_id": "[erased]"}, "[erased]")
+    assert (left.project, left.rule, left.event.severity, left.state) == ("p", "r", "critical", Firing(1, 2, 3))
+    assert state.dispatched() == [left]
+    assert [due.notice.alerts[0].labels for due in state.due("c", 1, 9)] == [{"tool": name}]
+
+
 @pytest.mark.parametrize(
-    ("document", "left"),
+    ("name", "text", "is_in"),
     [
-        ('{"a":"see user-1 now","b":["user-1","x"]}', '{"a":"[erased]","b":["x"]}'),
-        ('{"a":"user-11"}', None),
-        ('{"user-1":1}', None),
-        ("no JSON", None),
+        ("user-1", "see user-1 now", True),
+        ("user-1", "user-11", False),
+        ("user-1", "of user-1.", True),
+        ("ü5", "xü5", False),
+        ("conversation-of-long-ago", "/sessions/xconversation-of-long-ago2", True),
+        ('a "quoted" one', 'of a "quoted" one', True),
+        ("(", "f ( x", True),
     ],
 )
-def test_names_are_taken_out_of_texts_and_lists(document: str, left: str | None) -> None:
-    found = Names(["user-1"]).out_of(document)
-    assert (found and found.text) == left
+def test_a_short_name_is_found_as_a_word_and_a_long_one_anywhere(name: str, text: str, is_in: bool) -> None:
+    names = Names([name])
+    event = msgspec.structs.replace(notice("", OTHER).event, summary=text)
+    assert (names.event(event).summary == "[erased]") is is_in
+    if is_in:
+        assert names.may_stand_in(msgspec.json.encode(event).decode())
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "stays"),
+    [
+        ("user_id", "42", False),
+        ("instance", "10.0.0.42:9090", True),
+        ("user", "42", False),
+        ("tool", "42", True),
+        ("severity", "42", True),
+        ("who", "u/marvin/x", False),
+    ],
+)
+def test_labels_that_name_somebody_go_and_those_that_name_a_thing_stay(label: str, value: str, stays: bool) -> None:
+    assert (Names(["42", "marvin"]).labels({label: value}) == {label: value}) is stays
+
+
+def test_what_is_told_in_the_words_of_an_erased_session_goes() -> None:
+    names = Names([KEYS[MINE]])
+    event = msgspec.structs.replace(notice("", MINE, OTHER).event, summary=SAID)
+    assert names.event(event) == msgspec.structs.replace(event, sessions=[KEYS[OTHER]], summary="[erased]")
+    later = msgspec.structs.replace(event, sessions=[KEYS[OTHER], KEYS[MINE]])
+    assert names.event(later).summary == SAID

@@ -76,6 +76,7 @@ class Book:
                 continue
             workflow = row.workflow or "unknown"
             model, tool = step.model or "unknown", step.tool or "unknown"
+            judge(found, step, workflow)
             if step.cost_nano is not None:
                 add(
                     found,
@@ -157,6 +158,15 @@ class Book:
 
 def add(to: Counter[tuple[str, tuple[tuple[str, str], ...]]], name: str, amount: float, **labels: str) -> None:
     to[name, tuple(sorted(labels.items()))] += amount  # type: ignore[assignment] # a Counter of floats
+
+
+def judge(to: Counter[tuple[str, tuple[tuple[str, str], ...]]], step: LedgerStep, workflow: str) -> None:
+    if step.status == "error":
+        error_type = step.error_type or "unknown"
+        add(to, "agent_step_errors_total", 1, error_type=error_type, kind=step.kind, workflow=workflow)
+    if step.kind == "evaluation":
+        evaluator, label = step.evaluator or "unknown", step.label or "unknown"
+        add(to, "agent_evaluations_total", 1, evaluator=evaluator, label=label, workflow=workflow)
 
 
 def observe(

@@ -76,6 +76,11 @@ class Written:
             case _:
                 return _points(question, self._sessions, of_sessions(self._quantile)[name])
 
+    def first_and_last(self) -> tuple[int, int]:
+        """When the first and the last step began."""
+        times = [seen.step.start_ns for seen in self._steps]
+        return min(times), max(times)
+
     def behind(self, question: Question) -> dict[tuple[str, str], int]:
         name = question.measure.name
         match question.measure.of:
@@ -212,6 +217,13 @@ def test_every_measure_is_worked_out_by_hand() -> None:
 
 # --- recorded runs ---
 
+SIDE_BY_SIDE = (
+    *("sessions", "workflow_duration_seconds", "cost_per_session_usd", "completion_rate"),
+    *("llm_calls", "active_sessions", "tokens", "cache_hit_rate", "llm_call_duration_seconds", "score_mean"),
+    *("tool_retry_rate", "tool_cost_usd", "flags", "flagged_session_share"),
+)
+"""Measures of every kind of formula and of all that is counted, those that need columns worked out among them."""
+
 SOURCES = {
     "langgraph__openinference",
     "openai-agents__native",
@@ -259,6 +271,21 @@ def test_a_measure_of_recorded_runs_is_what_is_worked_out_by_hand(
         known = tuple(dimension for dimension in by if dimension in measure.dimensions)
         question = a_question(measure, "recorded", since_ns=0, until_ns=2**62, by=known, step_ns=step_ns, top=top)
         assert answered(embedded_clickhouse, question) == recorded.points(question)
+
+
+def test_measures_asked_for_together_are_what_each_is_by_itself(
+    embedded_clickhouse: ClickHouse, recorded: Written
+) -> None:
+    first, last = recorded.first_and_last()
+    step_ns = (last - first) // 7
+    questions = [
+        a_question(MEASURES[name], "recorded", since_ns=first, until_ns=last + 1, by=by, step_ns=step)
+        for by, step, names in (((), step_ns, SIDE_BY_SIDE), ((), 0, SIDE_BY_SIDE[:3]), (("workflow",), 0, ["tokens"]))
+        for name in names
+    ]
+    found = embedded_clickhouse.measured_together(questions)
+    assert found == [embedded_clickhouse.measured(question) for question in questions]
+    assert len([one for one in found if len(one.cells) > 2]) > 10
 
 
 # --- anything that a ledger can hold ---

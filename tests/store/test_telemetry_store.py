@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watchpost.model.session import Summary, Totals, session_key
-from watchpost.model.step import Facets, Judged, Reading, Tokens
+from watchpost.model.step import Facets, Judged, Reading, Reply, Tokens
 from watchpost.model.telemetry import LogLine
 from watchpost.query.sessions import SessionFilter
 from watchpost.session.node import node_of
@@ -135,6 +135,7 @@ def test_a_span_comes_back_as_it_was_written(telemetry: ClickHouse, project: str
         facets=Facets("acme", "refunds", "7.2.1", "greeting@3"),
         first_token_us=0,
         judged=Judged("groundedness", -0.5, "fail"),
+        reply=Reply("no, the other one", "Where is it?", 2**63 - 1),
     )
     telemetry.write(TelemetryBatch(number, readings=[written]))
     assert telemetry.reading(project, written.trace_id, written.span_id) == written
@@ -162,7 +163,14 @@ def test_readings_for_the_fold_carry_the_texts_it_keeps(telemetry: ClickHouse, p
         "tool": a_reading(project, b"f" * 16, b"tool....", input="args", output=long, rest='{"x":1}'),
         "handoff": a_reading(project, b"f" * 16, b"handoff.", kind="handoff", input="args", output="result"),
         "llm": a_reading(
-            project, b"f" * 16, b"llm.....", kind="llm", input=long, output=long, mentioned=mentions("R-48213")
+            project,
+            b"f" * 16,
+            b"llm.....",
+            kind="llm",
+            input=long,
+            output=long,
+            mentioned=mentions("R-48213"),
+            reply=Reply("", "Where is it?", 7),
         ),
         "human": a_reading(project, b"f" * 16, b"human...", kind="human", input="where is R-1?"),
         "agent": a_reading(project, b"f" * 16, b"agent...", kind="agent", input="task", output="answer"),

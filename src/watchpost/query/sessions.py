@@ -12,9 +12,10 @@ class SessionFilter(msgspec.Struct, frozen=True):
 
     `trace_id` is one of its traces. `entity` is what its texts name: every id, number of three digits or more, word of five capital
     letters or e-mail address in it must stand in one of them as a whole, in small or capital letters, a number also as part of an id.
-    `text` stands in one of its texts as it is, in small or capital letters, in a span received at or after `text_since_ns`. `flag` is the
-    kind of a flag that holds, and `error` wants a step that failed. Its steps lie, by their senders' clocks, at
-    or after `since_ns` and before `until_ns`, some of them at least.
+    `text` stands in one of its texts as it is, in small or capital letters, in a span received at or after `text_since_ns`, or
+    at or after `words_since_ns` if its words, runs of ASCII letters, stand there as whole words too. `flag` is the kind of a flag that holds,
+    and `error` wants a step that failed. Its steps lie, by their senders' clocks, at or after `since_ns` and before `until_ns`, some of them
+    at least.
     """
 
     project: str = ""
@@ -34,6 +35,7 @@ class SessionFilter(msgspec.Struct, frozen=True):
     entity: str = ""
     text: str = ""
     text_since_ns: int = 0
+    words_since_ns: int | None = None
     flag: str = ""
     error: bool = False
     since_ns: int = 0

@@ -6,6 +6,7 @@ Every engine passes the same battery, `tests/store/`.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
@@ -19,6 +20,9 @@ Ref = tuple[str, str]
 
 TraceRef = tuple[str, bytes]
 """Project and trace id."""
+
+
+_PSEUDONYM = re.compile("erased-[0-9a-f]{16}")
 
 
 class Traced(msgspec.Struct, frozen=True):
@@ -52,6 +56,11 @@ class Erasure(msgspec.Struct, frozen=True):
         """The session id that takes the place of one of `found`: the same each time, and nobody can go back from it without the nonce."""
         digest = hashlib.blake2b("\0".join(ref).encode(errors="replace"), digest_size=8, key=bytes.fromhex(self.nonce))
         return f"erased-{digest.hexdigest()}"
+
+
+def is_pseudonym(session_id: str) -> bool:
+    """Whether a session has the form of id that the erased have."""
+    return _PSEUDONYM.fullmatch(session_id) is not None
 
 
 def erasure_id(nonce: str) -> str:

@@ -112,6 +112,14 @@ class MeasureReader(Protocol):
         ...
 
 
+class FiguresReader(MeasureReader, Protocol):
+    """The same, many of them at once, for what shows them side by side."""
+
+    def measured_together(self, questions: Sequence[Question]) -> list[Measured]:
+        """What `measured` answers to each of them, in their order; those that differ by their measure alone cost little more than one."""
+        ...
+
+
 class LedgerReader(Protocol):
     """What is current in ledger and index of sessions, by time: what a stretch of history is told from."""
 
@@ -166,12 +174,19 @@ class LogReader(Protocol):
 
 
 class TextWindow(Protocol):
-    """How far back texts can be searched at once. No words are indexed, so that what is asked for is read."""
+    """How far back texts can be searched at once: as they are by reading them all, as whole words by reading where those may stand."""
 
     def text_since_ns(self, wanted: SessionFilter, most: int) -> int:
         """Since when spans were received that are no more than `most`, or are those of the last day; 0 where all can be searched.
 
         They can where what is asked for beside the text leaves few sessions, however many spans there are.
+        """
+        ...
+
+    def words_since_ns(self, wanted: SessionFilter, most: int) -> int:
+        """Back to when no more than about `most` of the spans received before `wanted.text_since_ns` may hold all words of the text.
+
+        It is no later than `wanted.text_since_ns`, and 0 where all can be searched.
         """
         ...
 

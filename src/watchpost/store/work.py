@@ -21,6 +21,9 @@ class WorkStep(msgspec.Struct, frozen=True, gc=False):
     in_tok: int | None
     out_tok: int | None
     cost_nano: int | None
+    error_type: str = ""
+    evaluator: str = ""
+    label: str = ""
 
 
 class WorkRow(msgspec.Struct, frozen=True):

@@ -37,6 +37,7 @@ from watchpost.store.engines.clickhouse_retention import ClickHouseRetention, sa
 from watchpost.store.engines.clickhouse_schema import TABLES, migrate
 from watchpost.store.engines.clickhouse_sql import fill
 from watchpost.store.engines.clickhouse_unpriced import unpriced_models, unpriced_sql
+from watchpost.store.engines.clickhouse_words import MERGED_ONLY
 from watchpost.store.readers import FoundLine, MetricStream, StepRow, UnpricedModel
 from watchpost.store.retention import Sampled
 from watchpost.store.work import TraceSpan, WorkRow
@@ -129,7 +130,7 @@ class ClickHouse:
             parts += [("members", members), ("members_by_trace", members)]
         if batch.readings:
             parts.append(("spans", columns.span_table(batch.readings)))
-        settings = _ONE_THREAD | _VIEWS_TOO | {"insert_deduplication_token": str(batch.number)}
+        settings = _ONE_THREAD | _VIEWS_TOO | MERGED_ONLY | {"insert_deduplication_token": str(batch.number)}
         for table, part in parts:
             self._handles.writer.insert_arrow(table, part, settings=settings)
 
@@ -283,6 +284,17 @@ class ClickHouse:
             return samples.sampled(self._handles.rows(samples.samples_sql(question)))
         return measures.measured(question, self._handles.rows(measures.measured_sql(question)))
 
+    def measured_together(self, questions: Sequence[Question]) -> list[Measured]:
+        """See `FiguresReader`."""
+        found: dict[Question, Measured] = {}
+        for same in measures.alike(questions):
+            if len(same) == 1:
+                found[same[0]] = self.measured(same[0])
+            else:
+                answers = measures.together(same, self._handles.rows(measures.together_sql(same)))
+                found |= zip(same, answers, strict=True)
+        return [found[question] for question in questions]
+
     def contributors(self, asked: SessionsQuestion) -> list[Contributor]:
         """See `MeasureReader`."""
         return measures.contributors(self._handles.rows(measures.sessions_sql(asked)))
@@ -329,6 +341,10 @@ class ClickHouse:
     def text_since_ns(self, wanted: SessionFilter, most: int) -> int:
         """See `TextWindow`."""
         return search.text_since_ns(wanted, most, self._handles.rows)
+
+    def words_since_ns(self, wanted: SessionFilter, most: int) -> int:
+        """See `TextWindow`."""
+        return search.words_since_ns(wanted, most, self._handles.rows)
 
     def log_text_since_ns(self, wanted: LogFilter, most: int) -> int:
         """See `TextWindow`."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
+import msgspec
 import pyarrow as pa
+import re2
 
 from watchpost.model.session import session_key
+from watchpost.model.step import FEEDBACK_SCOPE
 from watchpost.store.contracts import Member
 from watchpost.store.engines import clickhouse_rows as rows
 from watchpost.store.engines.clickhouse_aliases import alias_ids
@@ -23,6 +26,9 @@ _Item = TypeVar("_Item")
 
 _AT_ONCE = 500
 """Sessions, or ids in a list, that are taken at a time."""
+
+WORD_LENGTH = 6
+"""The id of a user that is shorter is not looked for in the words of log lines: a number or a syllable is too often something else."""
 
 _NAMES = (
     "session.id",
@@ -54,6 +60,11 @@ def _named(column: str) -> str:
     return f"(multiSearchAny({column}, ['session', 'conversation', 'thread', 'user']) AND ({whose}))"
 
 
+_PATTERN = "(SELECT max(pattern) FROM erasing_words)"
+_WORDED = f"""(project IN (SELECT project FROM erasing_words)
+  AND (match(body, {_PATTERN}) OR match(attributes, {_PATTERN})))"""  # noqa: S608 - names are ours
+"""That the id of a user stands in a log line as a word."""
+
 GOING: Mapping[str, str] = {
     "spans": _OF_TRACE,
     "outlines": _OF_TRACE,
@@ -62,7 +73,7 @@ GOING: Mapping[str, str] = {
     "ledger": _OF_SESSION,
     "sessions": f"({_OF_KEY} OR moved_to IN (SELECT key FROM erasing_sessions))",  # noqa: S608 - names are ours
     "sampling": _OF_KEY,
-    "logs": f"({_OF_TRACE} OR {_named('attributes')})",
+    "logs": f"({_OF_TRACE} OR {_named('attributes')} OR {_WORDED})",
     "mentions": f"(project, trace) IN (SELECT project, {TRACE} FROM erasing_traces)",  # noqa: S608 - names are ours
     "metrics": f"({_named('attributes')} OR {_named('resource')})",
 }
@@ -75,6 +86,7 @@ IMPERSONAL: Mapping[str, str] = {
     "erasing_sessions": "in memory, emptied when an erasure is hidden",
     "erasing_traces": "in memory, emptied when an erasure is hidden",
     "erasing_names": "in memory, emptied when an erasure is hidden",
+    "erasing_words": "in memory, emptied when an erasure is hidden",
 }
 """Tables that hold nothing of anybody, and why."""
 
@@ -82,6 +94,7 @@ SCRATCH = (
     "CREATE TABLE IF NOT EXISTS erasing_sessions (project String, session_id String, key String) ENGINE = Memory",
     "CREATE TABLE IF NOT EXISTS erasing_traces (project String, trace_id FixedString(16)) ENGINE = Memory",
     "CREATE TABLE IF NOT EXISTS erasing_names (project String, name String) ENGINE = Memory",
+    "CREATE TABLE IF NOT EXISTS erasing_words (project String, pattern String) ENGINE = Memory",
 )
 """What mutations look names up in."""
 
@@ -103,7 +116,7 @@ class ClickHouseEraser:
 
     def find(self, project: str, session_id: str, user_id: str) -> Traced:
         """See `TelemetryEraser`."""
-        found = {(project, session_id)} if session_id else self._of_user(project, user_id)
+        found = self._of_id(project, session_id) if session_id else self._of_user(project, user_id)
         looked_at: set[Ref] = set()
         while new := found - looked_at:
             looked_at |= new
@@ -133,8 +146,7 @@ class ClickHouseEraser:
                 self._run(f"DELETE FROM metrics WHERE {_SHOWING} SETTINGS lightweight_deletes_sync = 2")  # noqa: S608 - names are ours
         finally:
             self._handles.moving.release()
-            for table in ("erasing_sessions", "erasing_traces", "erasing_names"):
-                self._run(f"TRUNCATE TABLE {table}")
+            self._empty()
 
     def purge(self) -> int:
         """See `TelemetryEraser`. On a handle for reading, so that nobody waits who writes."""
@@ -156,6 +168,14 @@ class ClickHouseEraser:
         )
         return cast("int", since) * 10**9
 
+    def _of_id(self, project: str, session_id: str) -> set[Ref]:
+        """The session of an id, in every project that has one if none is given."""
+        if project:
+            return {(project, session_id)}
+        members = self._members("members", "session_id", [readable(session_id)])
+        known = fill("SELECT DISTINCT project, session_id FROM sessions WHERE session_id = :name", name=session_id)
+        return {(m.project, m.session_id) for m in members} | set(self._pairs(known))
+
     def _of_user(self, project: str, user_id: str) -> set[Ref]:
         """The sessions of which a span, or what was counted, names a user."""
         only = fill(" AND project = :project", project=project) if project else ""
@@ -170,7 +190,23 @@ class ClickHouseEraser:
         for some in _parts(sorted(traces)):
             members = self._members("members_by_trace", "trace_id", [trace_id for _, trace_id in some])
             found |= {(m.project, m.session_id) for m in members if (m.project, m.trace_id) in traces}
-        return found
+        return found | self._awaited(user_id, only)
+
+    def _awaited(self, user_id: str, only: str) -> set[Ref]:
+        """The sessions that never came, of which only feedback of this user is known."""
+        sql = f"""SELECT DISTINCT project, trace_id FROM spans WHERE scope = :scope{only}
+          AND JSONExtractString(rest, 'attributes', 'watchpost.feedback.by') = :user"""  # noqa: S608 - names are ours
+        said = set(cast("list[TraceRef]", self._handles.rows(fill(sql, scope=FEEDBACK_SCOPE, user=user_id))))
+        found: set[Ref] = set()
+        for some in _parts(sorted(said)):
+            members = self._members("members_by_trace", "trace_id", [trace_id for _, trace_id in some])
+            found |= {(m.project, m.session_id) for m in members if (m.project, m.trace_id) in said}
+        came: set[str] = set()
+        for refs in _parts(sorted(found)):
+            keys = [session_key(*ref) for ref in refs]
+            rows = self._handles.rows(fill("SELECT DISTINCT key FROM sessions WHERE key IN :keys", keys=keys))
+            came |= {str(key) for (key,) in rows}
+        return {ref for ref in found if session_key(*ref) not in came}
 
     def _merged(self, refs: Sequence[Ref]) -> set[Ref]:
         """The sessions that took traces of these, and those of which these took them."""
@@ -214,8 +250,7 @@ class ClickHouseEraser:
 
     def _fill(self, erasure: Erasure) -> None:
         """Put names where mutations look them up."""
-        for table in ("erasing_sessions", "erasing_traces", "erasing_names"):
-            self._run(f"TRUNCATE TABLE {table}")
+        self._empty()
         found = erasure.found
         named = list(found.sessions)
         if erasure.user_id:
@@ -224,17 +259,20 @@ class ClickHouseEraser:
             )
             asked = [erasure.project] if erasure.project else [str(project) for (project,) in projects]
             named += [(project, erasure.user_id) for project in asked]
-        for some in _parts(found.sessions):
-            values = ", ".join(
-                fill("(:project, :name, :key)", project=ref[0], name=ref[1], key=session_key(*ref)) for ref in some
-            )
-            self._run(f"INSERT INTO erasing_sessions VALUES {values}")  # noqa: S608 - values are filled in
-        for traces in _parts(found.traces):
-            values = ", ".join(fill("(:project, :trace)", project=project, trace=trace) for project, trace in traces)
-            self._run(f"INSERT INTO erasing_traces VALUES {values}")  # noqa: S608 - values are filled in
-        for some in _parts(named):
-            values = ", ".join(fill("(:project, :name)", project=project, name=name) for project, name in some)
-            self._run(f"INSERT INTO erasing_names VALUES {values}")  # noqa: S608 - values are filled in
+            if len(erasure.user_id) >= WORD_LENGTH:
+                self._insert("erasing_words", [(project, _word(erasure.user_id)) for project in asked])
+        self._insert("erasing_sessions", [(*ref, session_key(*ref)) for ref in found.sessions])
+        self._insert("erasing_traces", found.traces)
+        self._insert("erasing_names", named)
+
+    def _insert(self, table: str, rows: Sequence[tuple[str | bytes, ...]]) -> None:
+        for some in _parts(rows):
+            values = ", ".join(fill(":row", row=row) for row in some)
+            self._run(f"INSERT INTO {table} VALUES {values}")  # noqa: S608 - values are filled in
+
+    def _empty(self) -> None:
+        for table in ("erasing_sessions", "erasing_traces", "erasing_names", "erasing_words"):
+            self._run(f"TRUNCATE TABLE {table}")
 
     def _count(self, table: str, going: str) -> int:
         return cast("int", self._handles.rows(f"SELECT count() FROM {table} WHERE {going}")[0][0])  # noqa: S608 - names are ours
@@ -265,6 +303,12 @@ def _renamed(table: pa.Table, aliases: Mapping[Ref, str]) -> pa.Table:
 def _texts(column: pa.ChunkedArray) -> list[str]:
     found: list[object] = column.to_pylist()
     return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in found]
+
+
+def _word(user_id: str) -> str:
+    """An expression for an id that stands alone in JSON, and is no part of a longer one or of an address."""
+    written = re2.escape(msgspec.json.encode(readable(user_id)).decode()[1:-1])
+    return rf"(?:[^\pL\pN_@.-]|\\[bfnrt]|\\u[0-9a-f]{{4}}){written}(?:[^\pL\pN_@.-]|[.-][^\pL\pN_])"
 
 
 def _parts(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:

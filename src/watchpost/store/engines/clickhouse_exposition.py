@@ -8,7 +8,10 @@ from typing import cast
 from watchpost.store.engines.clickhouse_sql import fill
 from watchpost.store.work import TraceSpan, WorkRow, WorkStep
 
-_STEP = ("trace_id", "start_ns", "dur_us", "kind", "model", "tool", "status", "in_tok", "out_tok", "cost_nano")
+_STEP = (
+    "trace_id", "start_ns", "dur_us", "kind", "model", "tool", "status", "in_tok", "out_tok", "cost_nano", "error_type",
+    "evaluator", "label",
+)  # fmt: skip
 _LISTS = ", ".join(f"`steps.{column}`" for column in _STEP)
 
 # Rows that may be current are chosen by the narrow columns of the key first; the lists of steps are read of these alone.

@@ -77,6 +77,8 @@ _HALVES = ", ".join(f"reinterpretAsFixedString({digest}(project, session_id))" f
 _WHOSE = f"reinterpretAsUUID(concat({_HALVES}))"
 """128 bits that stand for a session, taken once for each row: counting distinct ones costs a quarter of counting distinct names."""
 
+_DISTINCT = ("uniqExactStateIf", "whose, ", "uniqExactMerge")
+
 _SETTINGS = "SETTINGS do_not_merge_across_partitions_select_final = 1"
 """Copies of a row stand in one partition: it follows from the slot, which is part of the key."""
 
@@ -121,6 +123,67 @@ def measured(question: Question, rows: Iterable[Sequence[object]]) -> Measured:
         told_apart = tuple(group) if at <= question.top else None
         cells.append(Cell(told_apart, step, sessions, counted, untold, sign * over, per))
     return Measured(groups, cells)
+
+
+def together_sql(questions: Sequence[Question]) -> str:
+    """The query that answers several questions by reading the rows once: they are `alike`."""
+    question, of = questions[0], questions[0].measure.of
+    every = [_Parts(cast("RowFormula", each.measure.formula), _FIELDS[of], each.quantile) for each in questions]
+    time = "ended_ns" if of == "session" else "start_ns"
+    bucket = f"intDiv({time} - {question.since_ns}, {question.step_ns})" if question.step_ns else "0"
+    who, whose, merge_who = ("countStateIf", "", "countMerge") if of == "session" else _DISTINCT
+    states, merged = (
+        ", ".join(line.format(at) for at, line in enumerate(lines))
+        for lines in (
+            [
+                f"{who}({whose}{parts.took}) AS who{{0}}, countStateIf({parts.took}) AS n{{0}}, countStateIf({parts.untold}) AS u{{0}}, "
+                f"{parts.over} AS a{{0}}, {parts.per} AS b{{0}}"
+                for parts in every
+            ],
+            [
+                f"{merge_who}(who{{0}}), countMerge(n{{0}}), countMerge(u{{0}}), {parts.merge_over}(a{{0}}), {parts.merge_per}(b{{0}})"
+                for parts in every
+            ],
+        )
+    )
+    sets = "GROUPING SETS ((), (bucket))" if question.step_ns else "GROUPING SETS (())"
+    step = "if(grouping(bucket) = 1, NULL, bucket)" if question.step_ns else "NULL"
+    rows = _rows(question, " ".join(parts.named for parts in every))
+    return f"""
+        SELECT {step} AS step, {merged}
+        FROM (SELECT {bucket} AS bucket, {states} FROM ({rows}) GROUP BY bucket) GROUP BY {sets} ORDER BY step NULLS FIRST
+        {_SETTINGS}"""  # noqa: S608 - names are ours, values are filled in
+
+
+def together(questions: Sequence[Question], rows: Iterable[Sequence[object]]) -> list[Measured]:
+    """The answers to it, in their order."""
+    cells: list[list[Cell]] = [[] for _ in questions]
+    for step, *row in rows:
+        for at, question in enumerate(questions):
+            sessions, counted, untold, over, per = (int(cast("int", number)) for number in row[5 * at : 5 * at + 5])
+            sign = -1 if isinstance(question.measure.formula, Quantile) else 1
+            if counted or untold:
+                cells[at].append(Cell((), cast("int | None", step), sessions, counted, untold, sign * over, per))
+    return [Measured(min(len(found), 1), found) for found in cells]
+
+
+def alike(questions: Sequence[Question]) -> list[list[Question]]:
+    """Questions put together that the same rows answer: they count the same, in the same window, and group by nothing. All others stand alone."""
+    found: dict[object, list[Question]] = {}
+    for at, question in enumerate(questions):
+        measure = at if _stands_alone(question) else question.measure.of
+        key = (measure, question.since_ns, question.until_ns, question.step_ns, question.filters)
+        found.setdefault(key, []).append(question)
+    return list(found.values())
+
+
+def _stands_alone(question: Question) -> bool:
+    """Whether what is worked out for this question would change or cost the others."""
+    measure = question.measure
+    if question.by or measure.of == "sample":
+        return True
+    parts = _Parts(cast("RowFormula", measure.formula), _FIELDS[measure.of], question.quantile)
+    return not DERIVED.keys().isdisjoint(re.findall(r"\w+", parts.named))
 
 
 def sessions_sql(asked: SessionsQuestion) -> str:

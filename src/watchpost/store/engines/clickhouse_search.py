@@ -1,13 +1,16 @@
 """Search in SQL: sessions by what they are told apart by, by what their texts name or say, by flags and errors; and log lines.
 
 What follows from spans is asked of traces, and a trace is looked up among the memberships that are live, so that what was merged or
-moved is found where it is now. Nothing indexes the words of texts: spans are read day by day of reception.
+moved is found where it is now. For a text spans are read: all of those of some days of reception, and of the days before them those that
+may hold its words.
 """
 
 from __future__ import annotations
 
+import bisect
 import json
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import cast
 
 import msgspec
@@ -18,6 +21,7 @@ from watchpost.query.sessions import SessionFilter
 from watchpost.store.engines import clickhouse_mentions as mentions
 from watchpost.store.engines import clickhouse_rows as rows
 from watchpost.store.engines.clickhouse_sql import fill, readable
+from watchpost.store.engines.clickhouse_words import has_words, words_of
 from watchpost.store.readers import FoundLine, UnnamedError
 
 Rows = Callable[[str], list[Sequence[object]]]
@@ -72,6 +76,22 @@ def text_since_ns(wanted: SessionFilter, most: int, ask: Rows) -> int:
     if not wanted.text or _few(wanted, conditions, ask) is not None:
         return 0
     return _readable_since_ns("spans", wanted.project, most, ask)
+
+
+def words_since_ns(wanted: SessionFilter, most: int, ask: Rows) -> int:
+    """Since when spans can be read for the words of a text, before those that are read for it anyway, if about `most` are to be read."""
+    until = wanted.text_since_ns
+    words = _words(wanted.text)
+    if not until or not words:
+        return until
+
+    def read(since_ns: int) -> int:
+        return _to_read(wanted.project, (since_ns, until), words, ask)
+
+    if read(0) <= most:
+        return 0
+    earlier = [day for day, _ in _days("spans", wanted.project, ask) if day < until]
+    return ([until, *earlier])[bisect.bisect_right(earlier, most, key=read)]
 
 
 def log_text_since_ns(wanted: LogFilter, most: int, ask: Rows) -> int:
@@ -208,20 +228,45 @@ def _among(sessions: Sequence[tuple[str, str]]) -> str:
 def _spans_saying(wanted: SessionFilter, few: Sequence[tuple[str, str]] | None) -> str:
     """The traces in which a span says the text; of these sessions alone, if they are few."""
     conditions = [_of_project(wanted.project), _says(wanted.text, ("error", "input", "output"), lists=("texts",))]
-    if wanted.text_since_ns:
-        conditions.insert(0, f"received_ns >= {wanted.text_since_ns:d}")
     if few is not None:
         traces = f"SELECT trace_id FROM members WHERE {_among(few)}"  # noqa: S608 - names are ours, values are filled in
-        conditions.insert(0, f"trace_id IN ({traces})")
-    return f"SELECT DISTINCT project, trace_id FROM spans WHERE {' AND '.join(conditions)}"  # noqa: S608 - names are ours, values are filled in
+        return _traces([f"trace_id IN ({traces})", *conditions])
+    since, words_since = wanted.text_since_ns, wanted.words_since_ns
+    if not since:
+        return _traces(conditions)
+    saying = _traces([f"received_ns >= {since:d}", *conditions])
+    words = _words(wanted.text)
+    if words_since is None or words_since >= since or not words:
+        return saying
+    before = _traces([_received(words_since, since), *conditions], has_words(words))
+    return f"{saying} UNION ALL {before}"
+
+
+def _traces(conditions: Sequence[str], at_last: str = "true") -> str:
+    """The traces of spans that meet conditions; `at_last` narrows down what is read and is asked of nothing else."""
+    return f"SELECT DISTINCT project, trace_id FROM spans PREWHERE {' AND '.join(conditions)} WHERE {at_last}"  # noqa: S608 - names are ours, values are filled in
+
+
+def _received(since_ns: int, until_ns: int) -> str:
+    return f"received_ns >= {since_ns:d} AND received_ns < {until_ns:d}"
+
+
+def _words(text: str) -> frozenset[str]:
+    """The words that stand wherever a text does, however it is written, if those at its ends are whole ones."""
+    return frozenset.intersection(*map(words_of, _spellings(text)))
+
+
+def _spellings(text: str) -> list[str]:
+    """A text as it is, and as JSON writes it."""
+    text = readable(text)
+    written = msgspec.json.encode(text).decode()[1:-1]
+    return list(dict.fromkeys((text, written, json.dumps(text)[1:-1])))
 
 
 def _says(text: str, columns: Sequence[str], lists: Sequence[str] = ()) -> str:
     """That a text stands in one of the columns as it is or as JSON writes it, in small or capital letters."""
-    text = readable(text)
-    written = msgspec.json.encode(text).decode()[1:-1]
     found = []
-    for needle in dict.fromkeys((text, written, json.dumps(text)[1:-1])):
+    for needle in _spellings(text):
         found += [_stands(column, needle) for column in columns]
         found += [f"arrayExists(x -> {_stands('x', needle)}, {column})" for column in lists]
     return f"({' OR '.join(found)})"
@@ -236,16 +281,30 @@ def _stands(text: str, needle: str) -> str:
 
 def _readable_since_ns(table: str, project: str, most: int, ask: Rows) -> int:
     """The beginning of the earliest day of reception such that the rows since then are no more than `most`, or are those of the last day."""
-    found = ask(f"""
-        SELECT intDiv(received_ns, {_DAY_NS}) AS day, count() FROM {table} WHERE {_of_project(project)}
-        GROUP BY day ORDER BY day DESC""")  # noqa: S608 - names are ours, values are filled in
     read, since = 0, 0
-    for day, count in cast("list[tuple[int, int]]", found):
+    for day_ns, count in _days(table, project, ask):
         read += count
         if since and read > most:
             return since
-        since = day * _DAY_NS
+        since = day_ns
     return 0
+
+
+def _days(table: str, project: str, ask: Rows) -> list[tuple[int, int]]:
+    """The beginnings of the days of reception and how many rows each has, the last day first; told by partitions, without their rows."""
+    found = ask(f"""
+        SELECT _partition_value.1 AS day, count() FROM {table} WHERE {_of_project(project)}
+        GROUP BY day ORDER BY day DESC""")  # noqa: S608 - names are ours, values are filled in
+    days = cast("list[tuple[int, int]]", found)
+    return [(int(datetime.strptime(f"{day:d}+0000", "%Y%m%d%z").timestamp()) * 10**9, count) for day, count in days]
+
+
+def _to_read(project: str, received: tuple[int, int], words: Iterable[str], ask: Rows) -> int:
+    """How many spans received in a window the index leaves to be read for words."""
+    found = ask(f"""
+        EXPLAIN ESTIMATE {_traces([_of_project(project), _received(*received)], has_words(words))}
+        SETTINGS use_skip_indexes_on_data_read = 0""")
+    return sum(cast("int", row[3]) for row in found)
 
 
 def _of_project(project: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 import sqlalchemy as sa
 
-from watchpost.model.alert import Alert, Firing, Pending
+from watchpost.model.alert import Alert, Firing, Pending, Resolved
 from watchpost.model.silence import Silence
 from watchpost.query.alerts import AlertFilter
 from watchpost.store.alerts import AcknowledgedAlert, AlertGroup, AlertNews, StandingAlert
@@ -114,6 +114,8 @@ def _alert_row(alert: Alert, changed_ns: int) -> dict[str, object]:
             state = "pending"
         case Firing():
             state = "firing"
+        case Resolved(no_word=True):
+            state = "no_word"
         case _:
             state = "resolved"
     return {

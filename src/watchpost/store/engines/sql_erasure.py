@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal, cast
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from watchpost.model.session import session_key
-from watchpost.store.engines.erased_names import Names
+from watchpost.model.alert import Alert
+from watchpost.model.notice import Notice
+from watchpost.store.engines.erased_names import Names, names_of
 from watchpost.store.engines.sql_tables import (
     ALERT_CHANGES,
-    ALERT_GROUPS,
     ALERTS,
     DISPATCHED,
     ERASURES,
@@ -34,11 +36,11 @@ GOING: Mapping[str, str] = {
     "pins": "those of the sessions",
     "holds": "those of the sessions",
     "verdicts": "names of their flags, and notes; what was said stays, so that precision does not move",
-    "outbox": "notices about nothing else; names in the others",
+    "outbox": "notices about nothing else, unless a receiver is to hear how it ends; names in the others",
     "alerts": "names, and texts in which one stands",
     "alert_changes": "the same",
     "dispatched_alerts": "the same",
-    "alert_groups": "the same",
+    "alert_groups": "those of which a label names somebody, by the flow, with the batch of the erasure",
     "erasures": "the names, once it is hidden",
 }
 """Tables of which something goes, and what."""
@@ -57,14 +59,12 @@ IMPERSONAL: Mapping[str, str] = {
 """Tables that hold nothing of anybody, and why."""
 
 
-_TEXTS = (
-    (OUTBOX, OUTBOX.c.notice, (OUTBOX.c.number,)),
-    (ALERTS, ALERTS.c.alert, (ALERTS.c.id,)),
-    (ALERT_CHANGES, ALERT_CHANGES.c.alert, (ALERT_CHANGES.c.id, ALERT_CHANGES.c.changed_ns, ALERT_CHANGES.c.state)),
-    (DISPATCHED, DISPATCHED.c.alert, (DISPATCHED.c.id,)),
-    (ALERT_GROUPS, ALERT_GROUPS.c.body, (ALERT_GROUPS.c.id,)),
+_ALERTS = (
+    (ALERTS, (ALERTS.c.id,)),
+    (ALERT_CHANGES, (ALERT_CHANGES.c.id, ALERT_CHANGES.c.changed_ns, ALERT_CHANGES.c.state)),
+    (DISPATCHED, (DISPATCHED.c.id,)),
 )
-"""Columns of JSON that may name somebody, and the keys of their tables."""
+"""Tables of alerts as JSON, and their keys."""
 
 
 class SqlErasures:
@@ -90,8 +90,8 @@ class SqlErasures:
         stones = [{"digest": digest, "erasure": erasure.id} for digest in digests]
         with self._engine.begin() as connection:
             gone = dict(_take_out(connection, erasure))
-            for stone in stones:
-                connection.execute(sa.delete(TOMBSTONES).where(TOMBSTONES.c.digest == stone["digest"]))
+            for some in _parts(digests):
+                connection.execute(sa.delete(TOMBSTONES).where(TOMBSTONES.c.digest.in_(some)))
             if stones:
                 connection.execute(sa.insert(TOMBSTONES), stones)
             counted = msgspec.json.encode(rows | {table: count for table, count in gone.items() if count}).decode()
@@ -170,64 +170,96 @@ def asked_row(erasure: Erasure) -> dict[str, object]:
 
 def _take_out(connection: Connection, erasure: Erasure) -> Iterator[tuple[str, int]]:
     """Delete what `GOING` says; how many rows of each table."""
-    found = erasure.found
-    keys = [session_key(*ref) for ref in found.sessions]
     flags = _flag_ids(connection, erasure)
     yield (
         "flags",
         sum(connection.execute(sa.delete(FLAGS).where(FLAGS.c.id.in_(some))).rowcount for some in _parts(flags)),
     )
-    yield (
-        "pins",
-        sum(
-            connection.execute(sa.delete(PINS).where(PINS.c.project == ref[0], PINS.c.session_id == ref[1])).rowcount
-            for ref in found.sessions
-        ),
-    )
-    yield (
-        "holds",
-        sum(
-            connection.execute(sa.delete(HOLDS).where(HOLDS.c.project == ref[0], HOLDS.c.session_id == ref[1])).rowcount
-            for ref in found.sessions
-        ),
-    )
+    for table in (PINS, HOLDS):
+        yield (
+            table.name,
+            sum(
+                connection.execute(
+                    sa.delete(table).where(table.c.project == project, table.c.session_id.in_(some))
+                ).rowcount
+                for project, some in _by_project(erasure.found.sessions)
+            ),
+        )
+    yield "verdicts", _unname_verdicts(connection, flags, bytes.fromhex(erasure.nonce))
+    names = names_of([erasure], flags)
+    yield "outbox", _take_out_of_notices(connection, names)
+    yield from _take_out_of_alerts(connection, names)
+
+
+def _unname_verdicts(connection: Connection, flags: Iterable[str], nonce: bytes) -> int:
+    """Let what was said of these flags be about others of which nobody knows; how often something was."""
     said = 0
-    for flag_id in flags:
-        alias = hashlib.blake2b(flag_id.encode(), digest_size=16, key=bytes.fromhex(erasure.nonce)).hexdigest()
-        change = sa.update(VERDICTS).where(VERDICTS.c.flag_id == flag_id).values(flag_id=alias, note="")
-        said += connection.execute(change).rowcount
-    yield "verdicts", said
-    names = [*keys, *flags, *(trace.hex() for _, trace in found.traces), *(name for _, name in found.sessions)]
-    names += [erasure.user_id] if erasure.user_id else []
-    yield from _take_out_of_texts(connection, Names(names))
+    for some in _parts(flags):
+        query = sa.select(VERDICTS.c.flag_id).distinct().where(VERDICTS.c.flag_id.in_(some))
+        for flag_id in connection.execute(query).scalars().all():
+            alias = hashlib.blake2b(flag_id.encode(), digest_size=16, key=nonce).hexdigest()
+            change = sa.update(VERDICTS).where(VERDICTS.c.flag_id == flag_id).values(flag_id=alias, note="")
+            said += connection.execute(change).rowcount
+    return said
 
 
-def _take_out_of_texts(connection: Connection, names: Names) -> Iterator[tuple[str, int]]:
-    """A notice that is about nothing else goes; alerts, and notices about others too, stay without the names."""
-    for table, column, keys in _TEXTS:
-        touched = 0
-        for row in connection.execute(sa.select(*keys, column)).all():
-            *key, text = row
-            if (left := names.out_of(text)) is None:
-                continue
-            touched += 1
+def _take_out_of_alerts(connection: Connection, names: Names) -> Iterator[tuple[str, int]]:
+    """Alerts stay without the names."""
+    for table, keys in _ALERTS:
+        changes: list[tuple[list[object], Alert]] = []
+        for *key, text in connection.execute(sa.select(*keys, table.c.alert)):
+            if names.may_stand_in(text):
+                alert = msgspec.json.decode(text, type=Alert)
+                if (left := names.alert(alert)) != alert:
+                    changes.append((key, left))
+        for key, left in changes:
             at = [each == value for each, value in zip(keys, key, strict=True)]
-            if table is OUTBOX and not left.sessions:
-                connection.execute(sa.delete(table).where(*at))
-            else:
-                connection.execute(sa.update(table).where(*at).values({column.name: left.text}))
-        yield table.name, touched
+            connection.execute(sa.update(table).where(*at).values(alert=msgspec.json.encode(left).decode()))
+        yield table.name, len(changes)
+
+
+def _take_out_of_notices(connection: Connection, names: Names) -> int:
+    """How many notices went, or stay without the names.
+
+    One about nothing else goes. But where a receiver may have heard of a group of alerts, what it is told of them stays, so that it hears of their end.
+    """
+    query = sa.select(OUTBOX.c.number, OUTBOX.c.channel, OUTBOX.c.notice)
+    found = [
+        (number, channel, msgspec.json.decode(text, type=Notice))
+        for number, channel, text in connection.execute(query)
+        if names.may_stand_in(text)
+    ]
+    heard = {
+        (channel, notice.key)
+        for _, channel, notice in found
+        if notice.key and connection.execute(_tries(channel, notice.key)).first() is not None
+    }
+    touched = 0
+    for number, channel, notice in found:
+        left = names.notice(notice)
+        touched += left != notice
+        if names.are_all_of(notice) and (channel, notice.key) not in heard:
+            connection.execute(sa.delete(OUTBOX).where(OUTBOX.c.number == number))
+        elif left != notice:
+            text = msgspec.json.encode(left).decode()
+            connection.execute(sa.update(OUTBOX).where(OUTBOX.c.number == number).values(notice=text))
+    return touched
+
+
+def _tries(channel: str, key: str) -> sa.Select[tuple[int]]:
+    """The notices of a conversation that a channel was tried with."""
+    tried = sa.or_(OUTBOX.c.state != "waiting", OUTBOX.c.attempts > 0)
+    return sa.select(OUTBOX.c.number).where(OUTBOX.c.channel == channel, OUTBOX.c.key == key, tried)
 
 
 def _flag_ids(connection: Connection, erasure: Erasure) -> list[str]:
     """The flags of the sessions and of their traces."""
     found: set[str] = set()
-    for project, session_id in erasure.found.sessions:
-        of = (FLAGS.c.project == project, FLAGS.c.session_id == session_id)
-        found |= {row.id for row in connection.execute(sa.select(FLAGS.c.id).where(*of))}
-    for project, trace_id in erasure.found.traces:
-        of = (FLAGS.c.project == project, FLAGS.c.trace_id == trace_id.hex())
-        found |= {row.id for row in connection.execute(sa.select(FLAGS.c.id).where(*of))}
+    traces = ((project, trace_id.hex()) for project, trace_id in erasure.found.traces)
+    for column, pairs in ((FLAGS.c.session_id, erasure.found.sessions), (FLAGS.c.trace_id, traces)):
+        for project, some in _by_project(pairs):
+            query = sa.select(FLAGS.c.id).where(FLAGS.c.project == project, column.in_(some))
+            found |= set(connection.execute(query).scalars())
     return sorted(found)
 
 
@@ -249,6 +281,13 @@ def _record(row: sa.Row[tuple[object, ...]]) -> ErasureRecord:
     )
 
 
-def _parts(values: Iterable[object]) -> Iterator[list[object]]:
+def _by_project(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """The values of (project, value) pairs, as many at a time as `IN` can take."""
+    for project, same in groupby(sorted(pairs), key=itemgetter(0)):
+        for some in _parts(value for _, value in same):
+            yield project, some
+
+
+def _parts(values: Iterable[str]) -> Iterator[list[str]]:
     held = list(values)
     return (held[start : start + _IN_LIMIT] for start in range(0, len(held), _IN_LIMIT))

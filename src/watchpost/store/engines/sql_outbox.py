@@ -12,61 +12,72 @@ from watchpost.model.notice import DeliveryState, Due, Notice, Receipt
 from watchpost.store.engines.sql_tables import OUTBOX
 
 
-def due(connection: Connection, channel: str, now_ns: int, limit: int) -> list[Due]:
-    """See `watchpost.store.state.Outbox`."""
-    older = OUTBOX.alias()
+def _first_handle() -> sa.ScalarSelect[str]:
+    """What the channel called the first notice that it took since the conversation's last resolve, before the one asked of."""
+    resolve, told = OUTBOX.alias("resolve"), OUTBOX.alias("told")
+    last_resolve = (
+        sa.select(sa.func.max(resolve.c.number))
+        .where(resolve.c.channel == OUTBOX.c.channel, resolve.c.key == OUTBOX.c.key)
+        .where(resolve.c.number < OUTBOX.c.number, resolve.c.action == "resolve")
+        .correlate(OUTBOX)
+        .scalar_subquery()
+    )
+    return (
+        sa.select(told.c.handle)
+        .where(told.c.channel == OUTBOX.c.channel, told.c.key == OUTBOX.c.key, told.c.number < OUTBOX.c.number)
+        .where(told.c.state == "delivered", told.c.handle != "", told.c.number > sa.func.coalesce(last_resolve, 0))
+        .order_by(told.c.number)
+        .limit(1)
+        .correlate(OUTBOX)
+        .scalar_subquery()
+    )
+
+
+def _due() -> sa.Select[tuple[str, int, str | None]]:
+    older = OUTBOX.alias("older")
     waits_behind = sa.exists().where(
         older.c.channel == OUTBOX.c.channel,
         older.c.key == OUTBOX.c.key,
         older.c.state == "waiting",
         older.c.number < OUTBOX.c.number,
     )
-    query = (
-        sa.select(OUTBOX)
-        .where(OUTBOX.c.channel == channel, OUTBOX.c.state == "waiting", OUTBOX.c.retry_at_ns <= now_ns, ~waits_behind)
+    return (
+        sa.select(OUTBOX.c.notice, OUTBOX.c.attempts, _first_handle().label("first_handle"))
+        .where(OUTBOX.c.channel == sa.bindparam("of"), OUTBOX.c.state == "waiting", ~waits_behind)
+        .where(OUTBOX.c.retry_at_ns <= sa.bindparam("until_ns"))
         .order_by(OUTBOX.c.number)
-        .limit(limit)
+        .limit(sa.bindparam("most"))
     )
-    rows = connection.execute(query).all()
-    return [
-        Due(
-            msgspec.json.decode(row.notice, type=Notice),
-            row.attempts,
-            _handle(connection, channel, row.key, row.number),
-        )
-        for row in rows
-    ]
 
 
-def _handle(connection: Connection, channel: str, key: str, number: int) -> str:
-    """What the channel called the first notice that it took since the conversation's last resolve, before this one."""
-    earlier = (OUTBOX.c.channel == channel, OUTBOX.c.key == key, OUTBOX.c.number < number)
-    last_resolve = sa.select(sa.func.max(OUTBOX.c.number)).where(*earlier, OUTBOX.c.action == "resolve")
-    query = (
-        sa.select(OUTBOX.c.handle)
-        .where(*earlier, OUTBOX.c.state == "delivered", OUTBOX.c.handle != "")
-        .where(OUTBOX.c.number > sa.func.coalesce(last_resolve.scalar_subquery(), 0))
-        .order_by(OUTBOX.c.number)
-        .limit(1)
-    )
-    return str(connection.execute(query).scalar() or "")
+_DUE = _due()
+
+
+def due(connection: Connection, channel: str, now_ns: int, limit: int) -> list[Due]:
+    """See `watchpost.store.state.Outbox`."""
+    rows = connection.execute(_DUE, {"of": channel, "until_ns": now_ns, "most": limit}).all()
+    return [Due(msgspec.json.decode(row.notice, type=Notice), row.attempts, row.first_handle or "") for row in rows]
+
+
+_SETTLE = (
+    sa.update(OUTBOX)
+    .where(OUTBOX.c.id == sa.bindparam("of"), OUTBOX.c.state == "waiting")
+    .values(attempts=OUTBOX.c.attempts + 1, state=sa.bindparam("to"))
+    .values({name: sa.bindparam(name) for name in ("retry_at_ns", "tried_ns", "detail", "handle")})
+)
 
 
 def settle(connection: Connection, receipt: Receipt) -> None:
     """See `watchpost.store.state.Outbox`. A receipt for a notice that is not waiting changes nothing: what was delivered stays delivered."""
-    change = (
-        sa.update(OUTBOX)
-        .where(OUTBOX.c.id == receipt.notice_id, OUTBOX.c.state == "waiting")
-        .values(
-            state=receipt.state,
-            attempts=OUTBOX.c.attempts + 1,
-            retry_at_ns=receipt.retry_at_ns,
-            tried_ns=receipt.tried_ns,
-            detail=receipt.detail,
-            handle=receipt.handle,
-        )
-    )
-    connection.execute(change)
+    told = {
+        "of": receipt.notice_id,
+        "to": receipt.state,
+        "retry_at_ns": receipt.retry_at_ns,
+        "tried_ns": receipt.tried_ns,
+        "detail": receipt.detail,
+        "handle": receipt.handle,
+    }
+    connection.execute(_SETTLE, told)
 
 
 def backlog(connection: Connection) -> dict[tuple[str, DeliveryState], int]:
