@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -152,6 +153,18 @@ def test_a_stop_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path, b
         for name, count in taken.items():
             # one more may have been taken whose answer did not get through
             assert count <= server.session(name, count).totals.steps <= count + 1
+
+
+@pytest.mark.parametrize("option", ["--port", "--grpc-port"])
+def test_a_port_that_is_taken_is_named(tmp_path: Path, option: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ports = {"--port": "0", "--grpc-port": "0", option: port}
+        ended = run(tmp_path, "serve", *(word for pair in ports.items() for word in pair))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"watchpost: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
 def test_a_folder_that_is_held_names_its_holder_and_is_read_through_it(tmp_path: Path) -> None:

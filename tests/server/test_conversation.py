@@ -50,6 +50,11 @@ def test_answers_of_tools_and_thoughts_are_told_from_words() -> None:
     ]
 
 
+def test_a_result_is_the_tools_whoever_is_said_to_have_sent_it() -> None:
+    content = [{"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "shipped"}]}]
+    assert contents_of(json.dumps([{"role": "user", "content": content}])).turns[0].role == "tool"
+
+
 @pytest.mark.parametrize("text", ['{"order_id": 4711}', "[1, 2]", '[{"role": "user", "content": "x"}, 7]'])
 def test_what_is_no_conversation_stays_a_value(text: str) -> None:
     assert contents_of(text) == Contents(text, value=json.loads(text), structured=True)

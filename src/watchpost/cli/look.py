@@ -14,6 +14,7 @@ from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.printable import printable
 from watchpost.cli.tables import add_row, check_choice, console, print_json, say, table
 from watchpost.model.session import Outcome, State
+from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import read_settings
 from watchpost.server.answers import SessionAnswer, StepAnswer
 from watchpost.server.search import session_filter
@@ -41,8 +42,9 @@ def sessions(  # noqa: PLR0917 - typer passes options by name
     text: Annotated[str, typer.Option(help="Only where a text holds this.")] = "",
     text_since: Annotated[str, typer.Option(help="Search texts received since then, as ISO 8601.")] = "",
     flag: Annotated[str, typer.Option(help="Only with a flag of this kind, such as LOOP_DETECTED.")] = "",
+    flagged: Annotated[bool, typer.Option("--flagged", help="Only with a flag of any kind.")] = False,
     error: Annotated[bool, typer.Option("--error", help="Only with a step that failed.")] = False,
-    since: Annotated[str, typer.Option(help="Only with steps since then, as ISO 8601.")] = "",
+    since: Annotated[str, typer.Option(help="Only with steps since then, as ISO 8601, or so long ago, such as 24h.")] = "",
     until: Annotated[str, typer.Option(help="Only with steps before then.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -65,17 +67,20 @@ def sessions(  # noqa: PLR0917 - typer passes options by name
         "text": text,
         "text_since": text_since,
         "flag": flag,
+        "flagged": "true" if flagged else "",
         "error": "true" if error else "",
         "since": since,
         "until": until,
     }
     with answering():
-        wanted = session_filter(asked)
+        wanted = session_filter(asked, now_ns())
     with open_library(read_settings(data=data), server) as library:
         pages = list(every_page(library, wanted, anything))
     found = [session for page in pages for session in page.sessions]
     if searched := next((page.searched_since for page in pages if page.searched_since), None):
-        say(f"texts received since {searched} were searched; --text-since goes further back")
+        words = max((page.words_since or "" for page in pages), default="")
+        beyond = f", and for its words whole those since {words}" if words else ", and for its words whole all that are kept"
+        say(f"texts received since {searched} were searched{beyond}; --text-since goes further back")
     if as_json:
         print_json(found)
         return

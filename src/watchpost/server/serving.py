@@ -123,6 +123,9 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     sys.setswitchinterval(SWITCH_S)
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
+    if settings.grpc_port:
+        with listening(settings.host, settings.grpc_port):
+            pass  # gRPC binds by itself, and later, where a port that is taken could not be told of
     with listening(settings.host, settings.port) as sock, open_stores(settings) as stores:
         watchpost = assemble(settings, stores, patient=True, processes=settings.ingest.processes)
         address = "http://{}:{}".format(*sock.getsockname()[:2])
@@ -208,6 +211,7 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
             unpriced=UnpricedCalls(stores.telemetry, lambda: price_table(now_ns())),
             readiness=ReadinessCheck(stores.telemetry, now_ns),
             executor=executor,
+            days=days,
         ),
         alerting=_alerting(settings, watchpost, days),
         words=_words(settings, watchpost, days),

@@ -33,7 +33,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """What one speaker says at once. `number` counts from 1."""
+    """What one speaker says at once. `number` counts from 1. Results are a tool's, though some providers send them as a user's."""
 
     number: int
     role: str
@@ -89,8 +89,9 @@ def _message(found: object) -> tuple[str, tuple[Part, ...]] | None:
         case {"message": dict() as inside}:
             return _message(inside)
         case {"role": str() as role} | {"type": "human" | "ai" | "system" | "tool" as role}:
-            message = cast("dict[str, object]", found)
-            return _ROLES.get(role, role), tuple(_parts(message))
+            parts = tuple(_parts(cast("dict[str, object]", found)))
+            only_results = bool(parts) and all(part.says == "result" for part in parts)
+            return "tool" if only_results else _ROLES.get(role, role), parts
         case {"type": "function_call" | "function_call_output" | "reasoning" as kind}:
             part = _part(cast("dict[str, object]", found))
             return ("tool" if kind == "function_call_output" else "assistant"), (part,)

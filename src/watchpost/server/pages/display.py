@@ -99,6 +99,11 @@ def is_short(value: object, deep: int = 2) -> bool:
             return True
 
 
+def is_flat(value: dict[str, object]) -> bool:
+    """Whether an object holds only short values, which can stand side by side."""
+    return all(not isinstance(each, (dict, list, tuple)) and len(str(each)) <= 48 for each in value.values())
+
+
 def count(value: int | None) -> Markup:
     """A number with thousands separated; a dash where the source reported none."""
     return ABSENT if value is None else escape(f"{value:,}")
