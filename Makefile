@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CHECKS := check-types check-scripts check-style check-imports check-dead-code check-dependencies check-core-dependencies check-architecture
 
-.PHONY: help setup lock check $(CHECKS) format test bench demo wheel changelog
+.PHONY: help setup lock check $(CHECKS) format test bench demo docs screenshots wheel changelog
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,12 @@ bench: $(READY) ## the benchmarks; prints and writes bench/RESULTS.md
 
 demo: $(READY) ## Watchpost with recorded sessions and one agent that loops
 	@$(BIN)/watchpost demo
+
+docs: $(READY) ## the documentation as a site, in site/
+	@$(BIN)/python scripts/docs_site.py
+
+screenshots: $(READY) ## the pictures of docs/images, taken of the demo in a browser; ALL=FOLDER takes every page
+	@$(BIN)/python scripts/screenshots.py $(if $(ALL),--all "$(ALL)")
 
 wheel: $(READY) ## both wheels into dist/
 	@rm -rf dist

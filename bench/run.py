@@ -17,10 +17,12 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+from playwright.sync_api import Error as BrowserError
 
 from alerts import notice, outbox, ticks
 from ingest import acknowledgement, cost, kill, throughput
 from lab import FULL, QUICK, USUAL, Lab, Measured, Measurement, Scale
+from pages import browser
 from peers import MLFLOW, PHOENIX, NotInstalledError, measured, ours
 from process import NotReadyError
 from product import NeverAppliedError
@@ -44,6 +46,7 @@ _FAILURES = (
     ValueError,
     subprocess.SubprocessError,
     msgspec.MsgspecError,
+    BrowserError,
 )
 
 
@@ -110,6 +113,13 @@ def table(stock: Stock, filled: Filled) -> tuple[Measurement, ...]:
             partial(search, filled=filled),
         ),
         Measurement(
+            "browser",
+            "pages in a browser, 10 M spans stored; timeline of 50,000 steps",
+            "ms",
+            ">= 50 frames/s",
+            partial(browser, stock=filled),
+        ),
+        Measurement(
             "ticks", "200 rules on 10 M spans, a tick", "ms", "well under a second", partial(ticks, filled=filled)
         ),
         Measurement(
@@ -124,7 +134,7 @@ def table(stock: Stock, filled: Filled) -> tuple[Measurement, ...]:
 def _names(scale: Scale, stock: Stock, filled: Filled) -> set[str]:
     """What is measured when nothing is asked for by name: ten million spans take the full run's time."""
     return {measurement.name for measurement in table(stock, filled)} - (
-        set() if scale is FULL else {"large", "questions", "search", "ticks"}
+        set() if scale is FULL else {"large", "questions", "search", "browser", "ticks"}
     )
 
 

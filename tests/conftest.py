@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alarm_site import alarmed_running
 from hypothesis import settings
 from playwright.sync_api import Browser
 from visitor import Visitor, chromium_running, site_running
@@ -79,6 +80,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchpostProcess]
     """One for all tests that open pages: what a test changes in it must not matter to the others."""
     with site_running(tmp_path_factory.mktemp("site")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def alarmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchpostProcess]:
+    """One in which rules of its own fire, for the tests of alerts, rules, health and settings."""
+    with alarmed_running(tmp_path_factory.mktemp("alarmed")) as running:
+        yield running
+
+
+@pytest.fixture
+def guard(chromium: Browser, alarmed: WatchpostProcess) -> Iterator[Visitor]:
+    """Somebody who opens its pages; a test fails where one of them complained on its console."""
+    guard = Visitor(chromium, alarmed.url)
+    yield guard
+    guard.close()
+    assert guard.complaints == []
 
 
 @pytest.fixture

@@ -331,6 +331,7 @@ def instructions(detector: Detector, steps: list[Step], first: int) -> int:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # what is collected meanwhile may have a finalizer of its own
     sys.settrace(trace)
     try:
         for place, step in enumerate(steps, start=first):
@@ -338,6 +339,7 @@ def instructions(detector: Detector, steps: list[Step], first: int) -> int:
                 detector.see(place, step)
     finally:
         sys.settrace(before)
+        gc.enable()
     return count
 
 

@@ -84,3 +84,13 @@ def test_unpinning_a_tool_of_which_nothing_was_learnt_leaves_it_without_a_contra
     assert found_in(fleet, {"id": 1})
     assert pin(fleet)
     assert fleet.contract("get") is None
+
+
+def test_a_pin_says_who_said_so_and_why_and_what_is_learnt_again_does_too() -> None:
+    fleet = a_fleet([{"id": n} for n in range(30)])
+    version = held(fleet).version
+    assert apply(Pin(PROJECT, "get", "ada", 5, version, note="settled with billing"), fleet.base)
+    assert (held(fleet).by, held(fleet).note) == ("ada", "settled with billing")
+    published = held(fleet).version
+    assert apply(Pin(PROJECT, "get", "bea", 6, version, note="the same once more"), fleet.base)
+    assert held(fleet).version == published, "who says it again changes nothing"

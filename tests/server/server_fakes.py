@@ -6,12 +6,16 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
 import httpx
 import msgspec
 import uvicorn
+from cohort_shelf import CohortShelf
 from erased_records import Graveyard
 from ledger_shelf import LedgerShelf
 from work_book import WorkBook
@@ -29,35 +33,43 @@ from watchpost.model.silence import Silence
 from watchpost.model.step import Reading
 from watchpost.model.telemetry import LogLine, MetricPoint, MetricType, Parcel, Temporality
 from watchpost.query.alerts import AlertFilter
-from watchpost.query.flags import FlagFilter, VerdictCount
+from watchpost.query.flags import FlagFilter, KindCount, VerdictCount
 from watchpost.query.logs import LogFilter
 from watchpost.query.measures import Contributor, Measured, Question, SessionsQuestion
 from watchpost.query.metrics import PointFilter, StreamFilter
 from watchpost.query.readiness import ReadinessFilter, ServiceSeen
 from watchpost.query.releases import ReleaseFilter
 from watchpost.query.sessions import SessionFilter
-from watchpost.rules.pack import shipped
+from watchpost.rules.pack import runbook, shipped, shipped_text
 from watchpost.rules.precision import PrecisionSettings
 from watchpost.rules.rule_file import read_rules
+from watchpost.rules.rule_text import texts_of
 from watchpost.runtime.flag_tally import FlagTally
+from watchpost.runtime.settings_shown import SettingsShown
 from watchpost.server.agent_metrics import AgentMetrics
+from watchpost.server.alert_hold import NO_ROUTING
 from watchpost.server.alerts import Alerts
 from watchpost.server.app import ServerSettings, create_app
 from watchpost.server.backtest import Backtests, Records
+from watchpost.server.channel_trials import ChannelTrials
 from watchpost.server.contracts import Contracts
 from watchpost.server.days import UTC_DAYS
 from watchpost.server.erasure import ErasureDesk
 from watchpost.server.feedback import Feedback
 from watchpost.server.health import HealthNumbers
+from watchpost.server.health_report import HealthReport
 from watchpost.server.inbound import Inbound, InboundSecrets
 from watchpost.server.kept_traces import KeptTraces
 from watchpost.server.live import Live
 from watchpost.server.measures import Measures
+from watchpost.server.notices import NoticeLog
 from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.release_versions import Versions
 from watchpost.server.releases import ReleaseBook
+from watchpost.server.route_tree import RouteTree
+from watchpost.server.rule_book import RuleBook
 from watchpost.server.rule_review import RuleReviews
-from watchpost.server.services import Alerting, Figures, Readers, Vitals, Words
+from watchpost.server.services import Alerting, Figures, Readers, Setup, Vitals, Words
 from watchpost.server.slos import Slos
 from watchpost.server.spending import Spending
 from watchpost.server.unpriced import UnpricedCalls
@@ -65,7 +77,7 @@ from watchpost.store.alerts import AcknowledgedAlert, AlertGroup, StandingAlert
 from watchpost.store.contracts import LedgerStep, Member, StoredMetric
 from watchpost.store.readers import FoundLine, MetricStream, StepRow, UnnamedError, UnpricedModel
 from watchpost.store.retention import Sampled
-from watchpost.store.state import SessionPin
+from watchpost.store.state import NoticeReader, SessionPin, StoredNotice
 from watchpost_core.mentions import forms, named
 
 START_NS = 1_780_000_000_123_456_000
@@ -113,6 +125,10 @@ class Shelf:
             rows = [s for s in rows if any(x.trace_id == wanted.trace_id for x in self.ledger.get(s.key, []))]
         if wanted.flag:
             rows = [s for s in rows if any(f.session_id == s.session_id and f.kind == wanted.flag for f in self.raised)]
+        if wanted.flagged:
+            rows = [
+                s for s in rows if any(f.session_id == s.session_id and f.state != "withdrawn" for f in self.raised)
+            ]
         if wanted.error:
             rows = [s for s in rows if any(x.status == "error" for x in self.ledger.get(s.key, []))]
         rows = [s for s in rows if s.ended_ns >= wanted.since_ns and s.started_ns < (wanted.until_ns or 2**63)]
@@ -238,6 +254,11 @@ class Shelf:
             if f.id in held and project in {"", f.project}
         ]
 
+    def flag_kinds(self, wanted: FlagFilter) -> list[KindCount]:
+        counted = Counter(flag.kind for flag in self.flags_matching(wanted))
+        found = [KindCount(kind, many) for kind, many in counted.items()]
+        return sorted(found, key=lambda each: (-each.flags, each.kind))
+
     def flags_matching(self, wanted: FlagFilter) -> list[Flag]:
         held = {verdict.flag_id: verdict.verdict for verdict in self.given}
         rows = [f for f in self.raised if wanted.verdict in {"", held.get(f.id, "none")}]
@@ -355,8 +376,12 @@ slos:
 """).slos
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
 class Gauge:
-    """A MeasureReader that answers as it was told to, and keeps what it was asked."""
+    """A FiguresReader that answers as it was told to, and keeps what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[Question] = []
@@ -416,6 +441,17 @@ class QuietBoard:
 
     def acknowledged(self, alert_id: str) -> list[AcknowledgedAlert]:
         del alert_id
+        return []
+
+
+class QuietOutbox:
+    """A NoticeReader where nobody was told of anything."""
+
+    def notices_about(self, alert_id: str, limit: int) -> list[StoredNotice]:
+        del alert_id, limit
+        return []
+
+    def last_tries(self) -> list[StoredNotice]:
         return []
 
 
@@ -541,7 +577,13 @@ class House:
     """A whole server over fakes, and a caller beside it who speaks as a program on this machine does."""
 
     def __init__(
-        self, settings: ServerSettings | None = None, alerts: Alerts | None = None, inbound: Inbound | None = None
+        self,
+        settings: ServerSettings | None = None,
+        alerts: Alerts | None = None,
+        inbound: Inbound | None = None,
+        *,
+        notices: NoticeReader | None = None,
+        setup: Setup | None = None,
     ) -> None:
         self.address = ""
         self.door = OpenDoor()
@@ -559,6 +601,8 @@ class House:
         self.counted = LedgerShelf()
         self.redact = Redactor(RedactionSettings(), b"k" * 32).delivery
         self.graves = Graveyard()
+        self.cohorts = CohortShelf()
+        told = NoticeLog(notices or QuietOutbox())
         self.app = create_app(
             self.door,
             readers=Readers(
@@ -579,9 +623,17 @@ class House:
                 unpriced=UnpricedCalls(self.shelf, lambda: PRICES),
                 readiness=ReadinessCheck(self.shelf, _now),
                 executor=AtOnce(),
+                days=UTC_DAYS,
             ),
             alerting=Alerting(
-                alerts=alerts or Alerts(QuietBoard(), QuietBoard(), self.slate, _now),
+                alerts=alerts or Alerts(QuietBoard(), QuietBoard(), self.slate, _now, rules=shipped().rules),
+                notices=told,
+                rules=RuleBook(
+                    shipped().rules,
+                    QuietBoard(),
+                    texts_of(shipped_text(), "shipped.yaml"),
+                    {rule.runbook: runbook(rule.runbook) or "" for rule in shipped().rules},
+                ),
                 inbound=inbound or Inbound(InboundSecrets(), QuietBoard(), self.slate, _now),
                 backtests=Backtests(Records(self.counted, self.gauge, self.shelf), shipped().rules, _now, UTC_DAYS),
                 rule_reviews=RuleReviews(QuietBoard(), QuietBoard(), shipped().rules, _now, UTC_DAYS),
@@ -601,9 +653,21 @@ class House:
                     secret=SECRET,
                     now_ns=_now,
                 ),
+                cohorts=self.cohorts,
                 now_ns=_now,
             ),
-            vitals=Vitals(self.pulse, AgentMetrics(self.work, self.confirmed.counts, _now), self.live),
+            vitals=Vitals(
+                self.pulse,
+                HealthReport(self.pulse, told, _now),
+                AgentMetrics(self.work, self.confirmed.counts, _now),
+                self.live,
+            ),
+            setup=setup
+            or Setup(
+                SettingsShown("watchpost.toml", is_there=False, settings=[], channels=[]),
+                RouteTree(NO_ROUTING),
+                ChannelTrials({}, _now),
+            ),
             settings=settings or ServerSettings(),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from test_verdict_pages import FORM, Page
 from watchpost.ingest.request import OverloadedError
 from watchpost.model.alert import Pending, Resolved
 from watchpost.model.silence import Acknowledgement, Silence
-from watchpost.server.alert_pages import SHOWN, matchers_of
+from watchpost.server.pages.alerts import SHOWN, matchers_of
 
 QUIET = {"matchers": 'alertname="Loops"', "by": "ann", "comment": "a release", "seconds": "3600"}
 
@@ -33,7 +34,7 @@ def desk(tmp_path: Path) -> Iterator[AlertDesk]:
 
 @pytest.fixture
 def house(desk: AlertDesk) -> House:
-    return House(alerts=desk.alerts)
+    return House(alerts=desk.alerts, notices=desk.state)
 
 
 def send(house: House, action: str, **fields: str) -> httpx.Response:
@@ -44,7 +45,7 @@ def send(house: House, action: str, **fields: str) -> httpx.Response:
 def rules(house: House, address: str = "/alerts") -> list[str]:
     page = house.get(address)
     assert page.status_code == 200
-    return re.findall(r'<h2>[^§]*?<a href="/alerts/[0-9a-f]+">([^<]*)</a></h2>', page.text)
+    return re.findall(r'<h3><a data-flag href="/alerts/[0-9a-f]+">([^<]*)</a></h3>', page.text)
 
 
 def test_where_nothing_fires_the_page_says_so(house: House) -> None:
@@ -60,9 +61,13 @@ def test_an_alert_is_shown_with_what_a_person_must_know(desk: AlertDesk, house: 
     desk.now_ns += 90 * 10**9
     page = Page(house.get("/alerts").text)
     said = " ".join(page.text.split())
-    for text in ("high", "Slow", "2.5 against 1 in 5m", "2026-05-28 20:26:40", "team-shop", "shop", "get_order", "half of all calls"):  # fmt: skip
+    for text in ("high", "Slow", "2.5 against 1 in 5m", "2 sessions", "nobody yet", "half of all calls"):
         assert text in said
-    assert {f"/alerts/{found.id}", "/sessions/k1", "/sessions/k2", "https://runbooks.example/slow"} <= set(page.links)
+    one = Page(house.get(f"/alerts/{found.id}").text)
+    said = " ".join(one.text.split())
+    for text in ("high", "firing", "2.5 against 1 in 5m", "2026-05-28 20:26:40", "team-shop", "shop", "get_order", "half of all calls"):  # fmt: skip
+        assert text in said
+    assert {"/sessions/k1", "/sessions/k2", "/tools/get_order", "https://runbooks.example/slow"} <= set(one.links)
     assert [form["action"] for form in page.forms[1:]] == [
         f"/alerts/{found.id}/acknowledge",
         f"/alerts/{found.id}/silence",
@@ -149,9 +154,34 @@ def test_what_there_is_no_word_of_is_not_shown_as_over(desk: AlertDesk, house: H
     lost = desk.add(alert(Resolved(START_NS, START_NS, START_NS + 9 * 10**9, no_word=True)))
     page = Page(house.get(address.format(lost=lost.id)).text)
     assert "no word" in page.text
-    assert "resolved" not in house.get(address.format(lost=lost.id)).text.replace("<option>resolved</option>", "")
+    assert 'badge good">resolved' not in house.get(address.format(lost=lost.id)).text
     assert not [form for form in page.forms if form["action"].startswith(f"/alerts/{lost.id}")]
     assert rules(house, "/alerts?state=resolved") == []
+
+
+def test_an_alert_says_why_it_fired_what_to_do_and_who_was_told(desk: AlertDesk, house: House) -> None:
+    told = desk.fire()
+    event = {"value": 7.0, "threshold": 0.0, "window": "10m", "runbook": "runbooks/loops.md"}
+    found = desk.add(alert(firing(), "AgentLooping", **event))
+    text = " ".join(Page(house.get(f"/alerts/{found.id}").text).text.split())
+    assert "7 over 10m, of flags LOOP_DETECTED, by tool. Too much is above 0." in text
+    assert "Agents repeat themselves" not in text, "the title of a runbook says what the alert says already"
+    assert "A session still loops: pause it" in text
+    assert "Nobody. No route led it to a channel" in text
+    text = " ".join(Page(house.get(f"/alerts/{told}").text).text.split())
+    assert re.search(r"not yet ops fires waiting", text)
+
+
+def test_the_line_of_what_a_rule_sees_ends_a_window_where_it_fired(desk: AlertDesk, house: House) -> None:
+    found = desk.add(alert(firing(), "AgentToolHighFailureRate", tool="get_order", threshold=0.1, window="5m"))
+    page = house.get(f"/alerts/{found.id}").text
+    (chart,) = re.findall(r'data-chart="([^"]*)"', page)
+    drawn = json.loads(html.unescape(chart))
+    fired = START_NS // 10**9
+    assert (fired - drawn["times"][0]) % 300 == 0
+    assert drawn["times"][-1] == fired - 300
+    assert {"at": fired, "label": "fires"} in drawn["marks"]
+    assert [line["values"][0] for line in drawn["series"] if line["label"] == "threshold"] == [0.1]
 
 
 def test_silences_are_listed_made_and_ended(house: House) -> None:

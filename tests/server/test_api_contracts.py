@@ -74,6 +74,25 @@ def test_a_tool_is_shown_with_its_versions_and_candidates() -> None:
     assert house.get("/api/contracts/get?version=1").json()["source"] == "learnt"
 
 
+def test_versions_say_who_said_so_and_what_they_changed_and_fields_since_when_they_are_there() -> None:
+    house = House()
+    publish(house, 1)
+    for version, names, by, note in ((3, ("id", "total"), "ada", "billing 2"), (5, ("total", "state"), "", "")):
+        lesson = Lesson("p", "contract", "get", version, "learnt", a_contract(*names), START_NS, by, note)
+        house.base.published.append(lesson)
+    found = house.get("/api/contracts/get").json()
+    assert found["since"] == {"": 1, "state": 5, "total": 3}
+    assert [
+        (one["version"], one["by"], one["note"], [(each["what"], each["path"]) for each in one["differences"]])
+        for one in found["versions"]
+    ] == [
+        (5, "", "", [("removed", "id"), ("added", "state")]),
+        (3, "ada", "billing 2", [("added", "total")]),
+        (1, "", "", []),
+    ]
+    assert house.get("/api/contracts/get?version=3").json()["since"] == {"": 1, "id": 1, "total": 3}
+
+
 def test_what_is_not_known_is_not_found() -> None:
     house = House()
     publish(house, 1)
@@ -93,6 +112,7 @@ def test_a_tool_of_two_projects_has_to_be_named_with_one() -> None:
     ("body", "noted"),
     [
         ({"version": 1, "by": " ada "}, Pin("p", "get", "ada", START_NS, 1)),
+        ({"version": 1, "note": "a\r\nb "}, Pin("p", "get", "", START_NS, 1, note="a\nb")),
         ({"candidate": DIGEST}, Pin("p", "get", "", START_NS, candidate=DIGEST)),
         ({"schema": SCHEMA}, Pin("p", "get", "", START_NS, contract=json.dumps(SCHEMA, separators=(",", ":")))),
         ({"unpin": True}, Pin("p", "get", "", START_NS)),
@@ -129,6 +149,7 @@ def test_a_pin_that_does_not_hold_in_time_is_answered_as_taken() -> None:
         ({"schema": {"type": "thing"}}, "schema"),
         ({"version": 1, "by": "x" * 201}, "by"),
         ({"version": 1, "by": "a\u0007"}, "by"),
+        ({"version": 1, "note": "x" * 2001}, "note"),
         ({"verson": 1}, "verson"),
     ],
 )

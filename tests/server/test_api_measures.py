@@ -40,6 +40,20 @@ def test_names_say_their_unit_and_means_are_sentences() -> None:
         assert measure.means.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("window", "step_s"),
+    [
+        ("since=2026-05-01T00:00&until=2026-05-01T01:00", 60),
+        ("since=2026-05-01&until=2026-05-02", 1800),
+        ("since=2026-05-01&until=2026-05-08", 4 * 3600),
+        ("since=2026-04-01&until=2026-05-01", 12 * 3600),
+        ("since=1970-01-02&until=2026-05-01", 28 * 86_400),
+    ],
+)
+def test_a_step_can_be_left_to_the_length_of_the_window(house: House, window: str, step_s: int) -> None:
+    assert question(house, f"{window}&step=auto").step_ns == step_s * 10**9
+
+
 def test_without_parameters_the_last_day_is_one_point(house: House) -> None:
     house.gauge.answers = [Measured(1, [Cell((), None, 2, 3, 0, 3, 0)])]
     answer = house.get("/api/measures/llm_calls").json()

@@ -349,6 +349,7 @@ def test_the_description_names_every_field_that_is_answered() -> None:
         "/api/sessions/{key}/release",
         "/api/sessions/{key}/steps",
         "/api/sessions/{key}/steps/{step_id}",
+        "/api/sessions/{key}/timeline",
         "/api/silences",
         "/api/silences/{silence_id}",
         "/api/slos",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import httpx
 import pytest
 from server_fakes import START_NS, House
@@ -100,7 +103,7 @@ def test_an_answer_says_since_when_texts_were_searched(house: House) -> None:
     further = asked(house, "/api/sessions", text="twice", text_since="1970-01-01T00:00:00Z").json()
     assert [session["session_id"] for session in further["sessions"]] == ["charged"]
     assert asked(house, "/api/sessions", entity="ORD-4711").json()["searched_since"] is None
-    page = asked(house, "/", text="twice").text
+    page = asked(house, "/sessions", text="twice").text
     assert "Texts received since" in page
     assert "text_since=1970" in page
 
@@ -145,6 +148,9 @@ def test_a_hidden_address_is_found_by_what_stands_in_its_place(house: House) -> 
         ({"since": "2026-02-01", "until": "2026-01-01"}, "until"),
         ({"text_since": "ever"}, "text_since"),
         ({"error": "perhaps"}, "error"),
+        ({"flagged": "perhaps"}, "flagged"),
+        ({"since": "0h"}, "since"),
+        ({"since": "24 h"}, "since"),
         ({"state": "gone"}, "state"),
         ({"cursor": "?"}, "cursor"),
         ({"limit": "0"}, "limit"),
@@ -162,17 +168,39 @@ def test_what_cannot_be_asked_is_answered_with_the_parameter(
 def test_hostile_texts_find_nothing_and_are_shown_as_text(house: House, text: str) -> None:
     for name in ("text", "q"):
         assert found(house, **{name: text}) == []
-        page = asked(house, "/", **{name: text})
+        page = asked(house, "/sessions", **{name: text})
         assert page.status_code == 200
-        assert "<b>" not in page.text
+        content = re.sub(r'value="[^"]*"', "", page.text.partition("<main")[2])
+        assert "\u202e" not in content
+        assert not re.search("<b>(?!charged|refunds)", content)
 
 
 def test_the_page_of_sessions_keeps_what_was_asked(house: House) -> None:
-    page = asked(house, "/", entity="ORD-4711", flag="LOOP_DETECTED", since="2000-01-01").text
-    for shown in ('value="ORD-4711"', 'value="LOOP_DETECTED"', 'value="2000-01-01"', ">charged</a>"):
+    page = asked(house, "/sessions", entity="ORD-4711", flag="LOOP_DETECTED", since="2000-01-01").text
+    for shown in ('value="ORD-4711"', 'value="LOOP_DETECTED"', 'value="2000-01-01"', ">charged</span></a>"):
         assert shown in page
-    assert ">shipped</a>" not in page
-    assert "Found as a text" in asked(house, "/", q="charged twice").text
+    assert ">shipped</span></a>" not in page
+    assert "found as a text" in asked(house, "/sessions", q="charged twice").text
+
+
+def test_each_condition_in_force_can_be_taken_away(house: House) -> None:
+    page = asked(house, "/sessions", q="ORD-4711", workflow="refunds", since="24h").text
+    links = {html.unescape(link) for link in re.findall(r'href="(/sessions[^"]*)"', page)}
+    assert {
+        "/sessions?workflow=refunds&since=24h",
+        "/sessions?q=ORD-4711&since=24h",
+        "/sessions?q=ORD-4711&workflow=refunds",
+    } <= links
+    assert "found as what texts name" in page
+
+
+def test_sessions_are_asked_for_by_how_long_ago_they_were(house: House) -> None:
+    house.shelf.add_session("old", at=-3 * 3600)
+    assert found(house, since="2h") == ["shipped", "charged"]
+    assert found(house, since="4h") == ["shipped", "charged", "old"]
+    assert found(house, flagged="true") == ["charged"]
+    assert found(house, flagged="false", since="1w") == ["shipped", "charged", "old"]
+    assert lines(house, since="1m") == ["<script>alert(1)</script>", "charged again", "looked up"]
 
 
 def lines(house: House, path: str = "/api/logs", **query: str) -> list[str]:
@@ -250,6 +278,36 @@ def test_what_lines_cannot_be_asked_is_answered_with_the_parameter(
     answer = asked(house, "/api/logs", **query)
     assert answer.status_code == 422
     assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
+
+
+def test_a_line_says_its_severity_in_a_word_and_folds_its_attributes(house: House) -> None:
+    for place, number in enumerate((0, 1, 5, 10, 13, 17, 18, 24)):
+        house.shelf.lines.append(("default", LogLine(START_NS + 20 + place, number, b"", b"", "", "line", {})))
+    page = house.get("/logs").text
+    told = re.findall(r'<td class="how"><span class="([a-z ]+)">([a-z0-9 ]+)</span>', page)
+    assert told[:8] == [
+        ("flag critical", "fatal4"),
+        ("flag error", "error2"),
+        ("flag error", "error"),
+        ("flag warning", "warn"),
+        ("kind", "info2"),
+        ("kind", "debug"),
+        ("kind", "trace"),
+        ("absent", "not told"),
+    ]
+    assert page.count("<summary>1 attribute</summary>") == 2
+
+
+def test_conditions_on_lines_are_taken_away_one_by_one(house: House) -> None:
+    page = house.get("/logs?severity=info&event=&attribute=order%3DORD-4711&attribute=a%3Db&attribute=").text
+    links = {html.unescape(link) for link in re.findall(r'href="(/logs[^"]*)"', page)}
+    assert {
+        "/logs?attribute=order%3DORD-4711&attribute=a%3Db",
+        "/logs?severity=info&attribute=order%3DORD-4711",
+        "/logs?severity=info&attribute=a%3Db",
+        "/logs?severity=error&attribute=order%3DORD-4711&attribute=a%3Db",
+    } <= links
+    assert 'value="order=ORD-4711"' in page
 
 
 def test_pages_of_lines_link_to_sessions_and_steps_and_run_nothing(house: House) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 from server_fakes import House
+from test_pages import content_of
 
 from watchpost.model.fact import Verdict
 from watchpost.model.flag import Flag
@@ -21,7 +22,7 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u202etxt.ex
 
 
 class Page(html.parser.HTMLParser):
-    """The forms of a page with their fields and buttons, the ids on it, its tags and its text."""
+    """The forms of a page's content with their fields and buttons, the ids in it, its tags and its text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -32,7 +33,7 @@ class Page(html.parser.HTMLParser):
         self.tags: set[str] = set()
         self.links: list[str] = []
         self.text = ""
-        self.feed(page)
+        self.feed(content_of(page))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -103,9 +104,9 @@ def test_the_page_says_who_said_what() -> None:
 def test_a_dismissed_flag_is_not_tallied_and_still_shown() -> None:
     house = House()
     flag = flagged(house, kind="LOOP_DETECTED")
-    assert "LOOP_DETECTED" in Page(house.get("/").text).text
+    assert "LOOP_DETECTED" in Page(house.get("/sessions").text).text
     press(house, f"/flags/{flag.id}/verdict", "dismiss")
-    assert "LOOP_DETECTED" not in Page(house.get("/").text).text
+    assert "LOOP_DETECTED" not in Page(house.get("/sessions").text).text
     assert session_page(house).text.count("LOOP_DETECTED") == 1
 
 
@@ -187,13 +188,43 @@ def test_a_verdict_about_an_unknown_flag_is_a_page_that_says_so() -> None:
 def test_the_page_of_flags_leads_to_each_and_keeps_what_was_asked() -> None:
     house = House()
     flag = flagged(house, kind="LOOP_DETECTED")
-    flagged(house, kind="STALE_DATA", state="withdrawn")
+    other = flagged(house, kind="STALE_DATA", state="withdrawn")
     page = Page(house.get("/flags?kind=LOOP_DETECTED").text)
     assert f"/sessions/{session_key('default', 's')}#flag-{flag.id}" in page.links
-    assert "LOOP_DETECTED" in page.text
-    assert "STALE_DATA" not in page.text
+    assert f"flag-{flag.id}" in page.ids
+    assert f"flag-{other.id}" not in page.ids
+    assert {"/flags?kind=STALE_DATA", "/flags"} <= {*page.links}
     assert "No flag matches" in Page(house.get("/flags?verdict=confirm").text).text
-    assert "No session was ever flagged" in Page(House().get("/flags").text).text
+    assert "No session was flagged yet" in Page(House().get("/flags").text).text
+
+
+def test_what_was_said_on_the_list_of_flags_leads_back_to_that_list() -> None:
+    house = House()
+    flag = flagged(house)
+    assert "listed" in Page(house.get("/flags?state=confirmed&since=2026-01-01").text).fields[-1]
+    answer = house.post(
+        f"/flags/{flag.id}/verdict", b"verdict=dismiss&by=ana&listed=state%3Dconfirmed%0d%0ax", content_type=FORM
+    )
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/flags?state=confirmed%0D%0Ax#flag-{flag.id}")
+    assert "dismissed by ana" in " ".join(Page(house.get("/flags").text).text.split())
+
+
+def test_flags_are_counted_by_kind_and_listed_kind_by_kind() -> None:
+    house = House()
+    for kind, severity, many in (("STALE_DATA", "warning", 3), ("LOOP_DETECTED", "high", 2), ("SLOW", "info", 1)):
+        for n in range(many):
+            session = house.shelf.add_session(f"{kind}-{n}")
+            house.shelf.add_flag(session, house.shelf.add_step(session), kind=kind, severity=severity)
+    asked = "kind=SLOW&since=2026-01-01"
+    kinds = [{"kind": "STALE_DATA", "flags": 3}, {"kind": "LOOP_DETECTED", "flags": 2}, {"kind": "SLOW", "flags": 1}]
+    assert house.get(f"/api/flag-kinds?{asked}").json() == {"kinds": kinds, "of": 6, "more": False}
+    page = Page(house.get("/flags?group=kind").text)
+    assert [each for each in page.ids if each.startswith("kind-")] == [
+        "kind-LOOP_DETECTED",
+        "kind-STALE_DATA",
+        "kind-SLOW",
+    ]
+    assert "3 flags in 3 sessions" in " ".join(page.text.split())
 
 
 def test_the_pages_of_flags_hold_each_one_that_fits_once() -> None:
@@ -201,9 +232,9 @@ def test_the_pages_of_flags_hold_each_one_that_fits_once() -> None:
     session = house.shelf.add_session("many")
     flags = [house.shelf.add_flag(session, house.shelf.add_step(session), kind="LOOP_DETECTED") for _ in range(7)]
     seen: list[str] = []
-    link = "?limit=2&since=2026-05-28T20:26:40.4Z&kind=LOOP_DETECTED"
+    link = "/flags?limit=2&since=2026-05-28T20:26:40.4Z&kind=LOOP_DETECTED"
     while link:
-        page = Page(house.get(f"/flags{link}").text)
+        page = Page(house.get(link).text)
         seen += [each.partition("#flag-")[2] for each in page.links if "#flag-" in each]
         link = next((each for each in page.links if "cursor=" in each), "")
     assert seen == [flag.id for flag in reversed(flags[2:])]
@@ -223,8 +254,9 @@ def test_the_page_of_precision_tells_each_tool_and_who_stopped_paging() -> None:
     assert "not for 1 of 2 tools" in text
     assert "stopped paging: precision 0.00 [0.00, 0.43] of 5 verdicts, needs 0.5" in text
     assert "as the others" in text
-    (link,) = [link for link in page.links if link.startswith("/flags?")]
-    assert house.get(link).text.count("/verdict") == 0
+    link = next(link for link in page.links if link.startswith("/flags?"))
+    assert link == "/flags?kind=LOOP_DETECTED&project=default"
+    assert {f"{link}&verdict=confirm", f"{link}&verdict=dismiss", f"{link}&tool=pay"} <= {*page.links}
     assert "stopped paging" in Page(house.get(link).text).text
 
 

@@ -373,6 +373,7 @@ def test_flags_and_errors_are_those_that_hold(telemetry: ClickHouse, project: st
     telemetry.write(TelemetryBatch(number + 1, ledger=after))
     assert found(telemetry, SessionFilter(project=project, flag="LOOP_DETECTED")) == ["flagged"]
     assert found(telemetry, SessionFilter(project=project, flag="LOOP")) == []
+    assert found(telemetry, SessionFilter(project=project, flagged=True)) == ["flagged"]
     assert found(telemetry, SessionFilter(project=project, error=True)) == ["failed"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -179,6 +180,15 @@ def test_pages_of_flags_hold_all_that_fit_and_nothing_else(full: SqlState, wante
         found += page
         wanted = msgspec.structs.replace(wanted, before=(page[-1].at_ns, page[-1].id))
     assert found == fitting
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(wanted=FILTERS)
+def test_kinds_are_counted_among_the_flags_that_a_filter_lists(full: SqlState, wanted: FlagFilter) -> None:
+    counted = Counter(flag.kind for flag in full.flags_matching(wanted))
+    found = full.flag_kinds(wanted)
+    assert {each.kind: each.flags for each in found} == counted
+    assert found == sorted(found, key=lambda each: (-each.flags, each.kind))
 
 
 def test_flags_of_one_moment_are_paged_without_loss(state: SqlState) -> None:

@@ -161,16 +161,15 @@ def test_words_are_searched_as_far_back_as_the_index_leaves_few_spans_to_read(
     days = [next(DAYS) for _ in range(4)]
     for place, day in enumerate(days):
         rare = " zugzwang" if place == 1 else ""
-        store(telemetry, f"{project}-{place}", day, [{"output": f"an everyday answer{rare}"}] * 3)
+        store(telemetry, project, day, [{"output": f"an everyday answer{rare}"}] * 3)
         merge(telemetry, day)
-    every = ""
-    usual = words_since(telemetry, f"{project}-3", "everyday answer", 2)
-    assert usual == LATE
-    assert words_since(telemetry, f"{project}-3", "everyday answer", 3) == 0
-    assert words_since(telemetry, every, "zugzwang", 3) == 0
-    assert words_since(telemetry, every, "zugzwang", 2) == days[2] * DAY
-    assert words_since(telemetry, every, "4711", 10**9) == LATE  # no word
-    assert by_words(telemetry, f"{project}-1", "answer zugzwang") == {"0", "1", "2"}
+    assert words_since(telemetry, project, "everyday answer", 2) == LATE
+    assert words_since(telemetry, project, "everyday answer", 3) == days[3] * DAY
+    assert words_since(telemetry, project, "everyday answer", 12) == 0
+    assert words_since(telemetry, project, "zugzwang", 3) == 0
+    assert words_since(telemetry, project, "zugzwang", 2) == days[2] * DAY
+    assert words_since(telemetry, project, "4711", 10**9) == LATE  # no word
+    assert by_words(telemetry, project, "answer zugzwang") == {"0", "1", "2"}
 
 
 def test_a_text_is_found_once_in_days_that_are_read_and_in_days_before_them(

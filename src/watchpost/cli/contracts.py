@@ -34,6 +34,7 @@ app = typer.Typer(help="See and pin what is known of the responses of tools.", n
 Tool = Annotated[str, typer.Argument(help="The name of a tool, from `watchpost contracts list`.")]
 Project = Annotated[str, typer.Option(help="The project of the tool, where several have it.")]
 By = Annotated[str, typer.Option(help="Who says so.")]
+Note = Annotated[str, typer.Option(help="Why.")]
 
 
 class _Desk(Protocol):
@@ -121,6 +122,7 @@ def pin(  # noqa: PLR0917 - typer passes options by name
     ] = None,
     candidate: Annotated[str, typer.Option(help="Let the shape of this digest hold too, from `show`.")] = "",
     by: By = "",
+    note: Note = "",
     project: Project = "",
     data: Data = None,
     server: Server = "",
@@ -133,7 +135,7 @@ def pin(  # noqa: PLR0917 - typer passes options by name
             version = desk.one(tool, project, 0).version
         if not version:
             raise CommandError(f"{tool} has no contract yet: give --schema or --candidate", Exit.USAGE)
-    given = PinGiven(version, candidate, None if schema is None else _read(schema), by=by)
+    given = PinGiven(version, candidate, None if schema is None else _read(schema), by=by, note=note)
     _give(read_settings(data=data), server, tool, project, given, as_json=as_json)
 
 
@@ -141,13 +143,14 @@ def pin(  # noqa: PLR0917 - typer passes options by name
 def unpin(  # noqa: PLR0917 - typer passes options by name
     tool: Tool,
     by: By = "",
+    note: Note = "",
     project: Project = "",
     data: Data = None,
     server: Server = "",
     as_json: Json = False,
 ) -> None:
     """Let what is learnt of a tool hold again."""
-    _give(read_settings(data=data), server, tool, project, PinGiven(unpin=True, by=by), as_json=as_json)
+    _give(read_settings(data=data), server, tool, project, PinGiven(unpin=True, by=by, note=note), as_json=as_json)
 
 
 def _give(settings: Settings, server: str, tool: str, project: str, given: PinGiven, *, as_json: bool) -> None:
@@ -194,7 +197,7 @@ def _print(found: ContractAnswer) -> None:
             )
         out.print(shown)
     if found.versions:
-        shown = table("source", "from", key="version")
+        shown = table("source", "from", "changes", "by", "why", key="version")
         for each in found.versions:
             add_row(
                 shown,
@@ -202,6 +205,9 @@ def _print(found: ContractAnswer) -> None:
                     str(each.version),
                     each.source if each.holds else f"{each.source}, no contract",
                     (each.at or "-")[:19],
+                    str(len(each.differences) or "-"),
+                    each.by or "-",
+                    each.note or "-",
                 ],
             )
         out.print(shown)

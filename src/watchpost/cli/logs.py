@@ -15,6 +15,7 @@ from watchpost.cli.library import answering, open_watchpost, search
 from watchpost.cli.options import Data, Json, Server
 from watchpost.cli.remote import get
 from watchpost.cli.tables import add_row, console, print_json, say, table
+from watchpost.runtime.clock import now_ns
 from watchpost.runtime.settings import Settings, read_settings
 from watchpost.server.log_answers import LineAnswer, LinesAnswer, read_log_cursor
 from watchpost.server.log_routes import log_filter
@@ -35,7 +36,7 @@ def logs(  # noqa: PLR0917 - typer passes options by name
     severity: Annotated[str, typer.Option(help="Only this severe or more, such as warn or error.")] = "",
     event: Annotated[str, typer.Option(help="Only of this event name.")] = "",
     where: Annotated[list[str] | None, typer.Option(help="Only where attribute NAME=VALUE; may be repeated.")] = None,
-    since: Annotated[str, typer.Option(help="Only since then, as ISO 8601.")] = "",
+    since: Annotated[str, typer.Option(help="Only since then, as ISO 8601, or so long ago, such as 24h.")] = "",
     until: Annotated[str, typer.Option(help="Only before then.")] = "",
     received_since: Annotated[str, typer.Option(help="Search lines received since then.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many lines.")] = 100,
@@ -54,7 +55,7 @@ def logs(  # noqa: PLR0917 - typer passes options by name
         "received_since": received_since,
     }
     with answering():
-        log_filter(asked, where or ())
+        log_filter(asked, now_ns(), where or ())
     found: list[LineAnswer] = []
     searched = None
     with _open_lines(read_settings(data=data), server) as lines:
@@ -91,7 +92,7 @@ class _Local:
         self._search = search
 
     def page(self, session: str, asked: dict[str, str], where: Sequence[str], cursor: str) -> LinesAnswer:
-        wanted = msgspec.structs.replace(log_filter(asked, where, _PAGE), before=read_log_cursor(cursor))
+        wanted = msgspec.structs.replace(log_filter(asked, now_ns(), where, _PAGE), before=read_log_cursor(cursor))
         if not session:
             return self._search.lines(wanted)
         try:

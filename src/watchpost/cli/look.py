@@ -44,7 +44,9 @@ def sessions(  # noqa: PLR0917 - typer passes options by name
     flag: Annotated[str, typer.Option(help="Only with a flag of this kind, such as LOOP_DETECTED.")] = "",
     flagged: Annotated[bool, typer.Option("--flagged", help="Only with a flag of any kind.")] = False,
     error: Annotated[bool, typer.Option("--error", help="Only with a step that failed.")] = False,
-    since: Annotated[str, typer.Option(help="Only with steps since then, as ISO 8601, or so long ago, such as 24h.")] = "",
+    since: Annotated[
+        str, typer.Option(help="Only with steps since then, as ISO 8601, or so long ago, such as 24h.")
+    ] = "",
     until: Annotated[str, typer.Option(help="Only with steps before then.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -79,7 +81,9 @@ def sessions(  # noqa: PLR0917 - typer passes options by name
     found = [session for page in pages for session in page.sessions]
     if searched := next((page.searched_since for page in pages if page.searched_since), None):
         words = max((page.words_since or "" for page in pages), default="")
-        beyond = f", and for its words whole those since {words}" if words else ", and for its words whole all that are kept"
+        beyond = (
+            f", and for its words whole those since {words}" if words else ", and for its words whole all that are kept"
+        )
         say(f"texts received since {searched} were searched{beyond}; --text-since goes further back")
     if as_json:
         print_json(found)

@@ -158,7 +158,7 @@ class _Local:
         asked = {name: value for name, value in query.items() if name not in {"session", "state", "verdict"}}
         state = cast("FlagState | Literal['']", query.get("state", ""))
         said = cast("VerdictKind | Literal['', 'none']", query.get("verdict", ""))
-        wanted = flag_filter(**asked, state=state, verdict=said, cursor=cursor, limit=PAGE)
+        wanted = flag_filter(**asked, now_ns=now_ns(), state=state, verdict=said, cursor=cursor, limit=PAGE)
         return self._review.page(wanted, query.get("session", ""))
 
     def give(self, flag_id: str, given: VerdictGiven) -> FlagDetail:

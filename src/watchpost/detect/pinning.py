@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from watchpost.detect.contract_learning import KIND, ContractLearner
 from watchpost.detect.contract_schema import ContractError, contract_of_text
 from watchpost.detect.known import KnowledgeBase
@@ -43,10 +41,10 @@ def _contract(pin: Pin, base: KnowledgeBase) -> Contract | None:
 
 def _publish(pin: Pin, base: KnowledgeBase, source: Source, contract: Contract | None) -> bool:
     held = base.at(pin.project, base.version(pin.project)).lesson(KIND, pin.tool)
-    lesson = Lesson(pin.project, KIND, pin.tool, 0, source, contract, pin.at_ns)
+    lesson = Lesson(pin.project, KIND, pin.tool, 0, source, contract, pin.at_ns, pin.by, pin.note)
     if held is None and contract is None:
         return False
-    if held is not None and msgspec.structs.replace(held, version=0, at_ns=pin.at_ns) == lesson:
+    if held is not None and (held.source, held.content) == (source, contract):
         return True
     base.publish(lesson)
     return True

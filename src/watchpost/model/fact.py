@@ -36,6 +36,7 @@ class Pin(msgspec.Struct, frozen=True, array_like=True, tag="pin"):
     version: int = 0
     contract: str = ""
     candidate: str = ""
+    note: str = ""
 
 
 class ReleaseTold(msgspec.Struct, frozen=True, array_like=True, tag="release"):

@@ -71,7 +71,8 @@ class Lesson(msgspec.Struct, frozen=True):
     """One thing published. `kind` and `name` say what about: `contract` of a tool, `id_format` of a kind of id, `norm` of a measure.
 
     `version` counts all that a project ever published, from 1, so that one number says what was known. Of one kind and name the
-    greatest version that is not beyond that number holds. `content` is None where nothing holds any more.
+    greatest version that is not beyond that number holds. `content` is None where nothing holds any more. `by` and `note` are who said
+    so and why, empty where nobody did.
     """
 
     project: str
@@ -81,6 +82,8 @@ class Lesson(msgspec.Struct, frozen=True):
     source: Source
     content: Content | None
     at_ns: int
+    by: str = ""
+    note: str = ""
 
 
 class Draft(msgspec.Struct, frozen=True):

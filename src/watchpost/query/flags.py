@@ -25,6 +25,13 @@ class FlagFilter(msgspec.Struct, frozen=True):
     limit: int = 50
 
 
+class KindCount(msgspec.Struct, frozen=True):
+    """How many flags are of one kind."""
+
+    kind: str
+    flags: int
+
+
 class VerdictCount(msgspec.Struct, frozen=True):
     """Of the flags of one kind about one tool in one project, how many were confirmed and how many dismissed; the latest verdict of a flag counts."""
 

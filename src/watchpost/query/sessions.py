@@ -14,8 +14,8 @@ class SessionFilter(msgspec.Struct, frozen=True):
     letters or e-mail address in it must stand in one of them as a whole, in small or capital letters, a number also as part of an id.
     `text` stands in one of its texts as it is, in small or capital letters, in a span received at or after `text_since_ns`, or
     at or after `words_since_ns` if its words, runs of ASCII letters, stand there as whole words too. `flag` is the kind of a flag that holds,
-    and `error` wants a step that failed. Its steps lie, by their senders' clocks, at or after `since_ns` and before `until_ns`, some of them
-    at least.
+    `flagged` wants one of any kind, and `error` a step that failed. Its steps lie, by their senders' clocks, at or after `since_ns` and before
+    `until_ns`, some of them at least.
     """
 
     project: str = ""
@@ -37,6 +37,7 @@ class SessionFilter(msgspec.Struct, frozen=True):
     text_since_ns: int = 0
     words_since_ns: int | None = None
     flag: str = ""
+    flagged: bool = False
     error: bool = False
     since_ns: int = 0
     until_ns: int = 0

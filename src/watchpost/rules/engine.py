@@ -161,6 +161,11 @@ class RuleEngine:
         """From when on memory answers; what reaches further back is asked of the history."""
         return self._memory.since_ns
 
+    @property
+    def judged_ns(self) -> int:
+        """Until when rules were judged last; 0 before."""
+        return self._end_ns
+
     def crowded(self) -> list[str]:
         """Names of the rules of which groups are put together, because a project has more than `MOST_GROUPS`."""
         return [rule.name for rule, watch, _ in self._rules if isinstance(watch, MeasureWatch) and watch.is_crowded]

@@ -113,6 +113,11 @@ class Alarms:
         due = (self._engine.due_ns(), self._dispatcher.due_ns(), self._outside.due_ns())
         return any(due_ns is not None and due_ns <= now_ns for due_ns in due)
 
+    @property
+    def judged_ns(self) -> int:
+        """Until when rules were judged last; 0 before. May be asked from any thread."""
+        return self._engine.judged_ns
+
     def crowded(self) -> list[str]:
         """Names of the rules of which groups are put together, because there are too many to tell apart."""
         return self._engine.crowded()

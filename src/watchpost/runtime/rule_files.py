@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
+from watchpost.alerting.message import is_web
 from watchpost.rules import pack
 from watchpost.rules.rule import RuleSet
 from watchpost.rules.rule_fields import Fault, RuleFileError
 from watchpost.rules.rule_file import Known, read_rule_files
+from watchpost.rules.rule_text import RuleText, texts_of
 from watchpost.runtime.settings import Settings, SettingsError
 
 
@@ -71,3 +74,30 @@ def _paths(patterns: tuple[str, ...], faults: list[Fault]) -> Iterator[Path]:
         if not found:
             faults.append(Fault(pattern, 1, 1, "", "", "there is no such file"))
         yield from found
+
+
+class RulePapers(msgspec.Struct, frozen=True):
+    """What people read of rules: the text of each rule and objective by its name, and the Markdown of runbooks by the name that rules give them."""
+
+    texts: dict[str, RuleText]
+    runbooks: dict[str, str]
+
+
+def rule_papers(settings: Settings, rules: RuleSet) -> RulePapers:
+    """The papers of the rules at work, as the files say now. A runbook that is an address, or that cannot be read any more, is left out."""
+    texts = texts_of(pack.shipped_text(), pack.FILE) if settings.alerting.shipped_rules else {}
+    folders: list[Path] = []
+    for path in _paths(settings.alerting.rules, []):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            texts |= texts_of(path.read_text(encoding="utf-8"), str(path))
+            folders.append(path.parent)
+    wanted = {rule.runbook for rule in rules.rules if not is_web(rule.runbook)}
+    found = {name: _runbook(name, folders) for name in wanted}
+    return RulePapers(texts, {name: text for name, text in found.items() if text is not None})
+
+
+def _runbook(name: str, folders: Iterable[Path]) -> str | None:
+    for folder in dict.fromkeys(folders):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return (folder / name).read_text(encoding="utf-8")
+    return pack.runbook(name)

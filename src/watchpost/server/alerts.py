@@ -18,6 +18,8 @@ from watchpost.model.alert import Alert, Firing, Pending, Resolved
 from watchpost.model.flag import Severity
 from watchpost.model.silence import Acknowledgement, Silence
 from watchpost.query.alerts import AlertFilter
+from watchpost.query.measures import Unit
+from watchpost.rules.event import unit_of
 from watchpost.rules.rule import Rule
 from watchpost.rules.words import in_words
 from watchpost.server.alert_hold import NO_ROUTING, Hold, Holds, InhibitedBy, MutedBy
@@ -46,6 +48,7 @@ class AlertAnswer(msgspec.Struct, frozen=True):
 
     `acknowledged_by` is empty where nobody said that they are on it, `silenced_by` are the ids of the silences that cover it now. Of an alert
     that is not over, `inhibited_by` are the first of the alerts that hold it back, and `muted_by` says which channels do not hear of it because of the hour.
+    `unit` is that of value and threshold, null where no rule at work says it.
     """
 
     id: str
@@ -72,6 +75,7 @@ class AlertAnswer(msgspec.Struct, frozen=True):
     silenced_by: list[str]
     inhibited_by: list[InhibitedBy]
     muted_by: list[MutedBy]
+    unit: Unit | None = None
 
 
 class AlertsAnswer(msgspec.Struct, frozen=True):
@@ -173,6 +177,7 @@ class Alerts:
         routing: Routing = NO_ROUTING,
     ) -> None:
         self._rules = sorted(rules, key=lambda rule: rule.name)
+        self._units = {rule.name: unit_of(rule.subject) for rule in rules}
         self._reader = reader
         self._memory = memory
         self._notes = notes
@@ -190,14 +195,16 @@ class Alerts:
         """One alert with its history; raises `NotFoundError`."""
         found = self._found(alert_id)
         history = [
-            AlertChange(moment(each.changed_ns), _state(each.alert), each.alert.event.value, each.alert.event.summary)
+            AlertChange(
+                moment(each.changed_ns), state_name(each.alert), each.alert.event.value, each.alert.event.summary
+            )
             for each in self._reader.alert_history(alert_id, HISTORY)
         ]
         return AlertDetail(self._answers([found])[0], history)
 
     def rules(self) -> RulesAnswer:
         """Every rule at work, by name, and how its groups stand."""
-        standing = Counter((alert.rule, _state(alert)) for alert in self._memory.standing())
+        standing = Counter((alert.rule, state_name(alert)) for alert in self._memory.standing())
         return RulesAnswer([rule_answer(rule, standing) for rule in self._rules])
 
     async def acknowledge(self, alert_id: str, given: AcknowledgementGiven) -> tuple[AlertDetail, bool]:
@@ -292,6 +299,7 @@ class Alerts:
                 acknowledged.get(each.alert.id, "") if isinstance(each.alert.state, Firing) else "",
                 silences.silencing(labels_of(each.alert), now_ns),
                 holds.on(each.alert),
+                self._units.get(each.alert.rule),
             )
             for each in found
         ]
@@ -337,7 +345,8 @@ def groups_of(memory: AlertMemory) -> Mapping[str, GroupState]:
     }
 
 
-def _state(alert: Alert) -> StateName:
+def state_name(alert: Alert) -> StateName:
+    """How an alert stands, in a word."""
     match alert.state:
         case Pending():
             return "pending"
@@ -349,7 +358,9 @@ def _state(alert: Alert) -> StateName:
             return "resolved"
 
 
-def _answer(standing: StandingAlert, acknowledged_by: str, silenced_by: list[str], hold: Hold) -> AlertAnswer:
+def _answer(
+    standing: StandingAlert, acknowledged_by: str, silenced_by: list[str], hold: Hold, unit: Unit | None
+) -> AlertAnswer:
     alert, event = standing.alert, standing.alert.event
     fired_ns = 0 if isinstance(alert.state, Pending) else alert.state.fired_ns
     resolved_ns = alert.state.resolved_ns if isinstance(alert.state, Resolved) else 0
@@ -357,7 +368,7 @@ def _answer(standing: StandingAlert, acknowledged_by: str, silenced_by: list[str
         alert.id,
         alert.project,
         alert.rule,
-        _state(alert),
+        state_name(alert),
         event.severity,
         alert.labels,
         moment(alert.state.since_ns),
@@ -378,6 +389,7 @@ def _answer(standing: StandingAlert, acknowledged_by: str, silenced_by: list[str
         silenced_by,
         hold.inhibited_by,
         hold.muted_by,
+        unit,
     )
 
 

@@ -129,6 +129,7 @@ class SessionAnswer(msgspec.Struct, frozen=True):
     session_id: str
     project: str
     workflow: str
+    service: str
     user_id: str
     state: State
     outcome: Outcome | None
@@ -291,6 +292,7 @@ def session_answer(summary: Summary, flags: Sequence[FlagAnswer], trace: TraceAn
         session_id=summary.session_id,
         project=summary.project,
         workflow=summary.workflow,
+        service=summary.service,
         user_id=summary.user_id,
         state=summary.state,
         outcome=summary.outcome,

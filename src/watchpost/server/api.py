@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query
+from starlette.requests import Request
 from starlette.responses import Response
 
 from watchpost.model.session import Outcome
 from watchpost.query.readiness import SHARE
 from watchpost.query.sessions import SessionFilter
+from watchpost.runtime.settings_shown import SettingsShown
 from watchpost.server.alerts import (
     AcknowledgementGiven,
     AlertDetail,
@@ -30,23 +33,30 @@ from watchpost.server.answers import (
 )
 from watchpost.server.archive import Archive, read_cursor
 from watchpost.server.backtest_answers import BacktestAnswer, BacktestGiven, ReviewAnswer
+from watchpost.server.channel_trials import TrialAnswer
+from watchpost.server.cohorts import CohortAnswer, CohortGiven, CohortsAnswer
 from watchpost.server.contracts import ContractAnswer, ContractsAnswer, PinGiven
 from watchpost.server.erasure import ErasureAnswer, ErasureAsked, ErasureGiven, ErasuresAnswer
 from watchpost.server.feedback import FeedbackGiven, FeedbacksAnswer
+from watchpost.server.health_report import HealthAnswer
 from watchpost.server.inbound import TakenAnswer
 from watchpost.server.kept_traces import HoldAnswer, HoldGiven
 from watchpost.server.log_answers import LinesAnswer
 from watchpost.server.measures import ContributorsAnswer, MeasuredAnswer, MeasuresAnswer
+from watchpost.server.notices import NoticesAnswer
 from watchpost.server.problem import MEDIA_TYPE, Problem
 from watchpost.server.readiness import ReadinessAnswer, ReadinessCheck
 from watchpost.server.received_metrics import PointsAnswer, StreamsAnswer, points_page, streams_page
 from watchpost.server.release_versions import VersionsAnswer
 from watchpost.server.releases import ReleaseAnswer, ReleaseGiven, ReleasesAnswer, RetractionGiven
-from watchpost.server.review import PrecisionsAnswer, VerdictGiven
+from watchpost.server.review import KindsAnswer, PrecisionsAnswer, VerdictGiven
+from watchpost.server.route_tree import RoutesAnswer
+from watchpost.server.rule_book import RuleDetail
 from watchpost.server.search import Search, session_filter
 from watchpost.server.slos import SlosAnswer
 from watchpost.server.spending import SpendingAnswer
 from watchpost.server.timeline import TimelineAnswer
+from watchpost.server.tools import ToolsAnswer
 from watchpost.server.unpriced import UnpricedAnswer, UnpricedCalls
 from watchpost.store.readers import MetricReader
 
@@ -75,6 +85,7 @@ _ANSWERS = (
     ContractsAnswer,
     ContractAnswer,
     PinGiven,
+    ToolsAnswer,
     FeedbackGiven,
     FeedbacksAnswer,
     StreamsAnswer,
@@ -96,9 +107,19 @@ _ANSWERS = (
     SilencesAnswer,
     SilenceAnswer,
     SilenceGiven,
+    NoticesAnswer,
+    RuleDetail,
+    HealthAnswer,
+    SettingsShown,
+    RoutesAnswer,
+    TrialAnswer,
     BacktestAnswer,
     BacktestGiven,
     ReviewAnswer,
+    CohortsAnswer,
+    CohortAnswer,
+    CohortGiven,
+    KindsAnswer,
     Problem,
 )
 _REF = "#/components/schemas/"
@@ -112,9 +133,19 @@ TraceId = Annotated[
     str, Query(max_length=64, description="Needed only where two traces of the session share the step id")
 ]
 Near = Annotated[
-    int, Query(ge=0, le=2**31, description="The number that the step had; with `trace_id` it is found sooner in a long session")
+    int,
+    Query(
+        ge=0, le=2**31, description="The number that the step had; with `trace_id` it is found sooner in a long session"
+    ),
 ]
 Since = Annotated[str, Query(max_length=64, description="ISO 8601, UTC unless it says otherwise; empty for ever")]
+Ago = Annotated[
+    str,
+    Query(
+        max_length=64,
+        description="ISO 8601, UTC unless it says otherwise, or how long ago, such as 24h; empty for ever",
+    ),
+]
 After = Annotated[int, Query(ge=0, le=2**31, description="The number of the last step already read")]
 
 
@@ -128,8 +159,18 @@ class JsonResponse(Response):
         return msgspec.json.encode(content)
 
 
+def moment_of(request: Request) -> int:
+    """When a request is answered, in Unix nanoseconds."""
+    now_ns: Callable[[], int] = request.app.state.now_ns
+    return now_ns()
+
+
+Now = Annotated[int, Depends(moment_of)]
+
+
 def wanted_sessions(
     *,
+    now_ns: Now,
     project: Text = "",
     session_id: Text = "",
     state: Literal["", "running", "ended", "reopened"] = "",
@@ -145,8 +186,9 @@ def wanted_sessions(
     text: Text = "",
     text_since: Since = "",
     flag: Text = "",
+    flagged: Literal["", "true", "false"] = "",
     error: Literal["", "true", "false"] = "",
-    since: Since = "",
+    since: Ago = "",
     until: Since = "",
     cursor: Cursor = "",
     limit: Limit = 50,
@@ -168,11 +210,12 @@ def wanted_sessions(
         "text": text,
         "text_since": text_since,
         "flag": flag,
+        "flagged": flagged,
         "error": error,
         "since": since,
         "until": until,
     }
-    return msgspec.structs.replace(session_filter(asked), before=read_cursor(cursor), limit=limit)
+    return msgspec.structs.replace(session_filter(asked, now_ns), before=read_cursor(cursor), limit=limit)
 
 
 Wanted = Annotated[SessionFilter, Depends(wanted_sessions)]

@@ -20,6 +20,7 @@ from watchpost.server import (
     alert_routes,
     api,
     backtest_routes,
+    cohort_routes,
     contract_routes,
     erasure_routes,
     feedback_routes,
@@ -30,9 +31,12 @@ from watchpost.server import (
     log_routes,
     measure_routes,
     release_routes,
+    rule_routes,
+    setup_routes,
     slo_routes,
     spending_routes,
     timeline_routes,
+    tool_routes,
     verdicts,
 )
 from watchpost.server.agents_sdk import AgentsSdkLanguage
@@ -44,7 +48,8 @@ from watchpost.server.pages.rendering import STATIC_PATH, error_page, is_page, s
 from watchpost.server.pages.routes import routers
 from watchpost.server.problem import MovedError, NotFoundError, ParameterError, moved, problem_of, problem_response
 from watchpost.server.safety import LoopbackOnly
-from watchpost.server.services import Alerting, Figures, Readers, Vitals, Words
+from watchpost.server.services import Alerting, Figures, Readers, Setup, Vitals, Words
+from watchpost.server.tools import Tools
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
@@ -76,6 +81,7 @@ def create_app(
     alerting: Alerting,
     words: Words,
     vitals: Vitals,
+    setup: Setup,
     settings: ServerSettings,
 ) -> FastAPI:
     """The application. Its lifespan holds the gRPC server; `app.state.grpc_port` is the port that one listens on."""
@@ -117,16 +123,21 @@ def create_app(
     )
     app.add_middleware(LoopbackOnly)
     app.state.is_erased = words.erasures.is_erased
+    app.state.now_ns = words.now_ns
     for error in (NotFoundError, ParameterError, MovedError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(error, _answer_error)
     archive = readers.archive()
     search, review = readers.search(archive), words.review(archive, readers.listed)
+    cohorts = words.named_filters(search)
+    tools = Tools(words.contracts, figures.measures, readers.listed, words.now_ns)
     for router in (
         api.router(archive, search, readers.points, figures.unpriced, figures.readiness),
         timeline_routes.router(archive),
         log_routes.router(search),
         verdicts.router(review),
         contract_routes.router(words.contracts),
+        cohort_routes.router(cohorts),
+        tool_routes.router(tools),
         hold_routes.router(archive, readers.traces, words.notes, words.now_ns),
         feedback_routes.router(words.feedback),
         measure_routes.router(figures.measures),
@@ -137,8 +148,10 @@ def create_app(
         slo_routes.router(figures.slos),
         inbound_routes.router(alerting.inbound),
         backtest_routes.router(alerting.backtests, alerting.rule_reviews),
+        rule_routes.router(alerting.rules, alerting.alerts, alerting.notices),
+        setup_routes.router(vitals.report, setup.settings, setup.trials, setup.tree),
         live.router(vitals.live, alerting.alerts),
-        *routers(archive, search, review, figures, alerting, words),
+        *routers(archive, search, review, cohorts, figures, alerting, words, tools, vitals.report, setup),
     ):
         app.include_router(router)
     app.mount(STATIC_PATH, static_files())

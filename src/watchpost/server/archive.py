@@ -126,20 +126,13 @@ class Archive:
         """At most `wanted.limit` sessions, each with its flags."""
         rows = self._sessions.sessions(msgspec.structs.replace(wanted, limit=wanted.limit + 1))
         shown = rows[: wanted.limit]
-        found = self._flags.flags([(row.project, row.session_id) for row in shown]) if shown else []
-        said = self.said(found)
-        flags: dict[tuple[str, str], list[Flag]] = defaultdict(list)
-        for flag in found:
-            flags[flag.project, flag.session_id].append(flag)
         more = len(rows) > len(shown)
-        traces = self._traces.of([row.key for row in shown])
-        return SessionsAnswer(
-            [
-                session_answer(row, self._numbered(row, flags[row.project, row.session_id], said), traces[row.key])
-                for row in shown
-            ],
-            cursor(shown[-1]) if more else None,
-        )
+        return SessionsAnswer(self._answers(shown), cursor(shown[-1]) if more else None)
+
+    def listed(self, keys: Sequence[str]) -> list[SessionAnswer]:
+        """The sessions of these keys in their order, each with its flags; those never seen are left out."""
+        found = (self._sessions.session(key) for key in keys)
+        return self._answers([summary for summary in found if summary is not None])
 
     def session(self, key: str) -> SessionAnswer:
         """One session; raises `MovedError` for one that was merged away and `NotFoundError` for a key never seen."""
@@ -231,6 +224,19 @@ class Archive:
         if summary is None:
             raise NotFoundError(f"no session has the key {key}")
         return summary.project, summary.session_id
+
+    def _answers(self, rows: Sequence[Summary]) -> list[SessionAnswer]:
+        """Sessions, each with its flags."""
+        found = self._flags.flags([(row.project, row.session_id) for row in rows]) if rows else []
+        said = self.said(found)
+        flags: dict[tuple[str, str], list[Flag]] = defaultdict(list)
+        for flag in found:
+            flags[flag.project, flag.session_id].append(flag)
+        traces = self._traces.of([row.key for row in rows])
+        return [
+            session_answer(row, self._numbered(row, flags[row.project, row.session_id], said), traces[row.key])
+            for row in rows
+        ]
 
     def _merged(self, key: str) -> Summary | None:
         """The session of a key, or the one that took its traces."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 
+from watchpost.detect.contract_diff import Difference, differences
 from watchpost.detect.contract_learning import KIND, Candidate, read_candidates
 from watchpost.detect.contract_schema import ContractError, contract_of_text
 from watchpost.model.fact import Pin
 from watchpost.model.knowledge import Contract, Lesson, Source
 from watchpost.server.answers import moment
 from watchpost.server.problem import NotFoundError, ParameterError
-from watchpost.server.review import BY_LENGTH, WAIT_S, Notebook
+from watchpost.server.review import BY_LENGTH, NOTE_LENGTH, WAIT_S, Notebook
+from watchpost.server.words import line, note
 from watchpost.store.state import KnowledgeSource
 
 
@@ -39,12 +41,19 @@ class ContractsAnswer(msgspec.Struct, frozen=True):
 
 
 class ContractVersion(msgspec.Struct, frozen=True):
-    """One contract that was published; `holds` says that there was one from then on."""
+    """One contract that was published; `holds` says that there was one from then on.
+
+    `by` and `note` are who said so and why, empty for what was learnt. `differences` are those from the version before, of which the
+    earliest has none.
+    """
 
     version: int
     source: Source
     at: str | None
     holds: bool
+    by: str
+    note: str
+    differences: list[Difference]
 
 
 class CandidateAnswer(msgspec.Struct, frozen=True):
@@ -60,7 +69,10 @@ class CandidateAnswer(msgspec.Struct, frozen=True):
 
 
 class ContractAnswer(msgspec.Struct, frozen=True):
-    """A contract of a tool, null where none holds; which versions there were, the latest first; and its candidates, most sessions first."""
+    """A contract of a tool, null where none holds; which versions there were, the latest first; and its candidates, most sessions first.
+
+    `since` names, of each field's path, the version from which on the tool always had it; it is empty where the contract is declared.
+    """
 
     project: str
     tool: str
@@ -68,6 +80,7 @@ class ContractAnswer(msgspec.Struct, frozen=True):
     version: int
     at: str | None
     contract: Contract | None
+    since: dict[str, int]
     versions: list[ContractVersion]
     candidates: list[CandidateAnswer]
 
@@ -75,7 +88,7 @@ class ContractAnswer(msgspec.Struct, frozen=True):
 class PinGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is to hold for a tool, just one of them: a published `version`, the `candidate` of a digest, a `schema`, or `unpin` to learn again.
 
-    A `schema` is a JSON Schema, or a contract as this API shows it.
+    A `schema` is a JSON Schema, or a contract as this API shows it. `by` and `note` are who says so and why.
     """
 
     version: int = 0
@@ -83,6 +96,7 @@ class PinGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: dict[str, object] | None = None
     unpin: bool = False
     by: str = ""
+    note: str = ""
 
 
 class Contracts:
@@ -137,24 +151,31 @@ class Contracts:
             0 if lesson is None else lesson.version,
             None if lesson is None else moment(lesson.at_ns),
             known,
-            [
-                ContractVersion(each.version, each.source, moment(each.at_ns), each.content is not None)
-                for each in held[::-1]
-            ],
+            {} if lesson is None else _since([each for each in held if each.version <= lesson.version]),
+            _versions(held),
             [_candidate(each) for each in sorted(candidates.get((owner, tool), []), key=lambda each: -each.sessions)],
         )
+
+    def holding(self) -> dict[tuple[str, str], Contract]:
+        """The contracts that hold, by project and tool; what is declared holds in the project of no name."""
+        held = {
+            tool: lessons[-1].content
+            for tool, lessons in self._lessons("").items()
+            if isinstance(lessons[-1].content, Contract) and tool[1] not in self._declared
+        }
+        return {**dict(self._everywhere()), **held}
 
     def pin(self, tool: str, project: str, given: PinGiven) -> Pin:
         """What is to be noted of a pin; raises as `one` does, and `ParameterError` for what cannot hold."""
         if sum((given.version != 0, given.candidate != "", given.schema is not None, given.unpin)) != 1:
             raise ParameterError("pin", "is one of version, candidate, schema and unpin")
-        by = given.by.strip()
-        if len(by) > BY_LENGTH or not by.isprintable():
-            raise ParameterError("by", f"is at most {BY_LENGTH} printable characters")
+        by, why = line("by", given.by, BY_LENGTH), note("note", given.note, NOTE_LENGTH)
         if tool in self._declared:
             raise ParameterError("tool", f"the contract of {tool} is declared in the settings, which hold")
         if given.schema is not None:
-            return Pin(self._project(tool, project), tool, by, self._now_ns(), contract=_checked(given.schema))
+            return Pin(
+                self._project(tool, project), tool, by, self._now_ns(), contract=_checked(given.schema), note=why
+            )
         held = self.one(tool, project)
         if given.version and not any(each.version == given.version and each.holds for each in held.versions):
             raise ParameterError("version", f"{tool} has no contract of version {given.version}")
@@ -162,7 +183,7 @@ class Contracts:
             raise ParameterError(
                 "candidate", f"{tool} has no candidate {given.candidate}; it has one once its session has ended"
             )
-        return Pin(held.project, tool, by, self._now_ns(), given.version, "", given.candidate)
+        return Pin(held.project, tool, by, self._now_ns(), given.version, "", given.candidate, why)
 
     async def give(self, tool: str, project: str, given: PinGiven) -> tuple[ContractAnswer, bool]:
         """Pin: the contract, and whether it holds already. Raises as `pin` and `Notebook.note` do."""
@@ -172,7 +193,7 @@ class Contracts:
         try:
             return await run_in_threadpool(self.one, tool, pin.project), holds
         except NotFoundError:
-            return ContractAnswer(pin.project, tool, "", 0, None, None, [], []), False
+            return ContractAnswer(pin.project, tool, "", 0, None, None, {}, [], []), False
 
     def _project(self, tool: str, project: str) -> str:
         """The project that a contract is given for: of a tool of which nothing is known, the one that is named."""
@@ -195,6 +216,29 @@ class Contracts:
         drafts = (draft for draft in self._known.drafts(project) if draft.kind == KIND)
         read = {(draft.project, draft.name): read_candidates(draft.body) for draft in drafts}
         return {tool: candidates for tool, candidates in read.items() if candidates}
+
+
+def _versions(held: Sequence[Lesson]) -> list[ContractVersion]:
+    """What was published of a tool, the latest first."""
+    found: list[ContractVersion] = []
+    before = Contract({})
+    for number, each in enumerate(held):
+        content = each.content if isinstance(each.content, Contract) else Contract({})
+        changed = differences(before, content) if number else []
+        at, holds = moment(each.at_ns), each.content is not None
+        found.append(ContractVersion(each.version, each.source, at, holds, each.by, each.note, changed))
+        before = content
+    return found[::-1]
+
+
+def _since(held: Sequence[Lesson]) -> dict[str, int]:
+    """Of each path in the last of these contracts, the version from which on all have it."""
+    since: dict[str, int] = {}
+    for each in held:
+        content = each.content if isinstance(each.content, Contract) else Contract({})
+        paths = {path for fields in (content.fields, *content.variants) for path in fields}
+        since = {path: since.get(path, each.version) for path in sorted(paths)}
+    return since
 
 
 def _checked(schema: Mapping[str, object]) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from datetime import timedelta
 
 import msgspec
 
 from watchpost.query.measures import Tier
+from watchpost.server.answers import moment
+from watchpost.server.days import Days
 from watchpost.server.kept import Keeping, Kept
 from watchpost.server.measures import MeasuredAnswer, Measures
 from watchpost.server.release_versions import By as VersionBy
@@ -52,8 +55,10 @@ AGAINST_YESTERDAY = (("step", "1h"), ("compare", "1d"))
 GROUPS = 12
 """Groups, versions or models in one table."""
 
-_DAY = Keeping(fresh_s=20, usable_s=300)
-_LONG = Keeping(fresh_s=60, usable_s=900)
+MOST_GROUPS = 200
+"""Groups of many days that are told apart: those of one day are among them, unless there are very many."""
+
+_KEEPING = Keeping(fresh_s=3, usable_s=600)
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -91,6 +96,10 @@ class VersionsAsked(msgspec.Struct, frozen=True):
     since: str
 
 
+OFTEN_S, SELDOM_S = 2, 30
+"""How soon a page is asked for again: while figures are on their way, and else."""
+
+
 class Glance:
     """What can be asked; each answer is kept by its own question."""
 
@@ -103,6 +112,7 @@ class Glance:
         unpriced: UnpricedCalls,
         *,
         executor: Executor,
+        days: Days,
         now_ns: Callable[[], int],
     ) -> None:
         def tiers(scope: Scope) -> list[MeasuredAnswer]:
@@ -126,16 +136,23 @@ class Glance:
         def budgets(_: str) -> SlosAnswer:
             return slos.every()
 
-        self.tiers = Kept(tiers, _DAY, executor, now_ns)
-        self.outcomes = Kept(outcomes, _DAY, executor, now_ns)
-        self.spent = Kept(spent, _LONG, executor, now_ns)
-        self.course = Kept(course, _LONG, executor, now_ns)
-        self.versions = Kept(compared, _LONG, executor, now_ns)
-        self.unpriced = Kept(priceless, _LONG, executor, now_ns)
-        self.slos = Kept(budgets, _LONG, executor, now_ns)
+        self._days = days
+        self.now_ns = now_ns
+        self.tiers = Kept(tiers, _KEEPING, executor, now_ns)
+        self.outcomes = Kept(outcomes, _KEEPING, executor, now_ns)
+        self.spent = Kept(spent, _KEEPING, executor, now_ns)
+        self.course = Kept(course, _KEEPING, executor, now_ns)
+        self.versions = Kept(compared, _KEEPING, executor, now_ns)
+        self.unpriced = Kept(priceless, _KEEPING, executor, now_ns)
+        self.slos = Kept(budgets, _KEEPING, executor, now_ns)
+
+    def since(self, days: int) -> str:
+        """The midnight with which the first of the last so many days began, today among them."""
+        first = self._days.of(self.now_ns()) - timedelta(days=days - 1)
+        return moment(self._days.start_ns(first)) or ""
 
 
 def course_parameters(asked: Course) -> Sequence[tuple[str, str]]:
     """The parameters of the question, as they stand in a query string."""
-    apart = [("by", asked.by), ("top", str(GROUPS))] if asked.by else [("step", "1d")]
+    apart = [("by", asked.by), ("top", str(MOST_GROUPS))] if asked.by else [("step", "1d")]
     return [("since", asked.since), *apart, *asked.scope.given().items()]

@@ -19,7 +19,9 @@ class HealthNumbers(msgspec.Struct, frozen=True):
     `apply_seconds` is the time spent in all batches applied; `react_lag_s` is how long ago the oldest delivery was received
     that has not been reacted to, 0 if there is none. `unpriced` counts received model calls by why they have no
     price, `drift_measured` and `drift_failed` the checkpoints at which sessions were compared with their task and were not, `outbox` notices by (channel, state), and `telemetry_rows` and
-    `telemetry_bytes` by table, the latter as they lie on disk. `retention` is what was kept and let go, `precision` what people said of flags.
+    `telemetry_bytes` by table, the latter as they lie on disk. `retention` is what was kept and let go, `precision` what people said of flags,
+    `rules_judged_ns` until when rules were judged last, 0 before. Beyond `lag_limit_bytes` in the log that are not applied senders are put off; the disk is that of the
+    data folder, all 0 where nobody says.
     """
 
     accepted_spans: int = 0
@@ -45,6 +47,10 @@ class HealthNumbers(msgspec.Struct, frozen=True):
     retention: RetentionNumbers = RetentionNumbers()
     precision: Sequence[Row] = ()
     crowded_rules: Sequence[str] = ()
+    rules_judged_ns: int = 0
+    lag_limit_bytes: int = 0
+    disk_free_bytes: int = 0
+    disk_bytes: int = 0
 
 
 class Health(Protocol):

@@ -29,6 +29,11 @@ class Found(msgspec.Struct, Generic[Value], frozen=True):
     began_ns: int
     ended_ns: int
 
+    @property
+    def took_s(self) -> float:
+        """How long that took."""
+        return (self.ended_ns - self.began_ns) / NS
+
 
 class Keeping(msgspec.Struct, frozen=True):
     """For so many seconds an answer is `fresh`; until it is no longer `usable` it is given out while the next one is worked out."""
@@ -57,19 +62,30 @@ class Kept(Generic[Key, Value]):
             if key not in self._running and not self._is_fresh(self._found.get(key)):
                 self._running[key] = self._executor.submit(self._timed, key)
 
-    def answer(self, key: Key, wait_s: float) -> Found[Value] | None:
-        """The answer, waited for no longer than so many seconds where there is none that is usable; None if it takes longer.
+    def last(self, key: Key) -> Found[Value] | None:
+        """What was worked out last, if it is usable; nothing is begun."""
+        with self._lock:
+            return self._usable(self._found.get(key))
 
-        Raises what the work raised.
+    def is_coming(self, key: Key) -> bool:
+        """Whether a newer answer is on its way."""
+        with self._lock:
+            return key in self._running
+
+    def answer(self, key: Key, wait_s: float) -> Found[Value] | None:
+        """The answer; None if it takes longer than so many seconds and there is none that is usable.
+
+        Where there is one, the next is waited for only if it took less than half of that the last time. Raises what the work raised.
         """
         self.begin(key)
         with self._lock:
             running, last = self._running.get(key), self._usable(self._found.get(key))
-        if running is None or (last is not None and not running.done()):
+        if running is None:
             return last
-        wait((running,), wait_s)
+        if last is None or 2 * last.took_s < wait_s:
+            wait((running,), wait_s)
         if not running.done():
-            return None
+            return last
         self._settle(key, running)
         return running.result()
 
@@ -92,8 +108,7 @@ class Kept(Generic[Key, Value]):
     def _is_fresh(self, found: Found[Value] | None) -> bool:
         if found is None:
             return False
-        took_s = (found.ended_ns - found.began_ns) / NS
-        return self._age_s(found) <= max(self._keeping.fresh_s, RESTS * took_s)
+        return self._age_s(found) <= max(self._keeping.fresh_s, RESTS * found.took_s)
 
     def _usable(self, found: Found[Value] | None) -> Found[Value] | None:
         return found if found is not None and self._age_s(found) <= self._keeping.usable_s else None

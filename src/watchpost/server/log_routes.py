@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from watchpost.query.logs import LogFilter
-from watchpost.server.api import JsonResponse, Limit, Since, Text, described
+from watchpost.server.api import Ago, JsonResponse, Limit, Now, Since, Text, described
 from watchpost.server.log_answers import LinesAnswer, read_log_cursor
 from watchpost.server.problem import ParameterError
 from watchpost.server.search import LONGEST, Search, hexadecimal, window
@@ -25,12 +25,12 @@ _MOST_ATTRIBUTES = 10
 Attribute = Annotated[list[str] | None, Query(description="NAME=VALUE; may be repeated")]
 
 
-def log_filter(asked: Mapping[str, str], attributes: Sequence[str] = (), limit: int = 100) -> LogFilter:
-    """The filter that parameters by their names ask for; an empty value is no condition. Raises `ParameterError`."""
+def log_filter(asked: Mapping[str, str], now_ns: int, attributes: Sequence[str] = (), limit: int = 100) -> LogFilter:
+    """The filter that parameters by their names ask for at a moment; an empty value is no condition. Raises `ParameterError`."""
     for name, value in asked.items():
         if len(value) > LONGEST:
             raise ParameterError(name, f"longer than {LONGEST} characters")
-    since, until = window(asked.get("since", ""), asked.get("until", ""))
+    since, until = window(asked.get("since", ""), asked.get("until", ""), now_ns)
     received = asked.get("received_since", "")
     return LogFilter(
         project=asked.get("project", ""),
@@ -38,7 +38,7 @@ def log_filter(asked: Mapping[str, str], attributes: Sequence[str] = (), limit: 
         span_id=hexadecimal("step", asked.get("step", ""), _STEP),
         event_name=asked.get("event", ""),
         severity=_severity(asked.get("severity", "")),
-        attributes=tuple(map(_attribute, _few(attributes))),
+        attributes=tuple(map(_attribute, filter(None, _few(attributes)))),
         text=asked.get("text", ""),
         since_ns=since,
         until_ns=until,
@@ -73,6 +73,7 @@ def _attribute(text: str) -> tuple[str, str]:
 
 def wanted_lines(
     *,
+    now_ns: Now,
     project: Text = "",
     trace: Text = "",
     step: Text = "",
@@ -80,7 +81,7 @@ def wanted_lines(
     severity: Text = "",
     attribute: Attribute = None,
     text: Text = "",
-    since: Since = "",
+    since: Ago = "",
     until: Since = "",
     received_since: Since = "",
     cursor: Text = "",
@@ -99,7 +100,7 @@ def wanted_lines(
         "received_since": received_since,
         "cursor": cursor,
     }
-    return log_filter(asked, attribute or (), limit)
+    return log_filter(asked, now_ns, attribute or (), limit)
 
 
 WantedLines = Annotated[LogFilter, Depends(wanted_lines)]

@@ -10,8 +10,9 @@ import msgspec
 from starlette.concurrency import run_in_threadpool
 
 from watchpost.model.fact import Fact, Verdict, VerdictKind
-from watchpost.model.flag import Flag
-from watchpost.query.flags import FlagFilter
+from watchpost.model.flag import Flag, FlagState, Severity
+from watchpost.model.session import session_key
+from watchpost.query.flags import FlagFilter, KindCount
 from watchpost.rules.precision import Precision, PrecisionSettings, Row, Standing, Tally
 from watchpost.server.answers import FlagAnswer, FlagDetail, FlagEntry, FlagsAnswer, flag_answer, moment, verdict_answer
 from watchpost.server.archive import Archive, write_cursor
@@ -20,6 +21,9 @@ from watchpost.store.state import FlagList
 
 WAIT_S = 2.0
 """How long an answer waits until a verdict holds."""
+
+COUNTED = 10_000
+"""So many flags are counted by kind."""
 
 BY_LENGTH = 200
 NOTE_LENGTH = 2000
@@ -92,6 +96,28 @@ class PrecisionsAnswer(msgspec.Struct, frozen=True):
     detectors: list[DetectorPrecision]
 
 
+class KindsAnswer(msgspec.Struct, frozen=True):
+    """How many flags are of which kind, the most frequent first, among the latest `of` flags; `more` where there are earlier ones that were not counted."""
+
+    kinds: list[KindCount]
+    of: int
+    more: bool
+
+
+class FlagGlimpse(msgspec.Struct, frozen=True):
+    """A flag as far as it is known without its session, whose key may be that of one that was merged into another since."""
+
+    id: str
+    kind: str
+    severity: Severity
+    state: FlagState
+    summary: str
+    session: str
+    session_id: str
+    at: str | None
+    verdict: Verdict | None
+
+
 class Review:
     """Its methods read the stores and block, but for `give`; call them from a worker thread."""
 
@@ -120,6 +146,33 @@ class Review:
         shown = found[: wanted.limit]
         more = write_cursor(shown[-1].at_ns, shown[-1].id) if len(found) > len(shown) else None
         return FlagsAnswer(self._entries(shown), more)
+
+    def kinds(self, wanted: FlagFilter) -> KindsAnswer:
+        """How many of the latest `COUNTED` flags are of which kind; `kind` and the page of the filter do not matter."""
+        asked = msgspec.structs.replace(wanted, kind="", before=None, limit=COUNTED)
+        kinds = self._flags.flag_kinds(asked)
+        counted = sum(each.flags for each in kinds)
+        return KindsAnswer(kinds, counted, counted == COUNTED)
+
+    def latest(self, project: str, limit: int) -> list[FlagGlimpse]:
+        """The latest flags that were not withdrawn, at most so many, of every project for an empty one; sessions are not asked for."""
+        found = self._flags.flags_matching(FlagFilter(project=project, limit=limit))
+        said = self._archive.said(found)
+        return [
+            FlagGlimpse(
+                flag.id,
+                flag.kind,
+                flag.severity,
+                flag.state,
+                flag.summary,
+                session_key(flag.project, flag.session_id),
+                flag.session_id,
+                moment(flag.at_ns),
+                said.get(flag.id),
+            )
+            for flag in found
+            if flag.state != "withdrawn"
+        ]
 
     def flag(self, flag_id: str) -> FlagDetail:
         """One flag with all that was said of it; raises `NotFoundError` for one never raised."""

@@ -14,6 +14,7 @@ from watchpost.query.sessions import SessionFilter
 from watchpost.server.answers import SessionsAnswer, moment
 from watchpost.server.archive import Archive
 from watchpost.server.log_answers import LinesAnswer, line_answer, write_log_cursor
+from watchpost.server.measure_parameters import duration_ns
 from watchpost.server.problem import ParameterError
 from watchpost.server.unpriced import since_ns
 from watchpost.store.readers import LogReader, TextWindow, UnnamedError
@@ -32,6 +33,7 @@ MOST_LINES = 2_000_000
 
 _TRACE = re.compile(r"[0-9a-f]{32}")
 _KEY = re.compile(r"[a-z2-7]{26}")
+_AGO = re.compile(r"[0-9]{1,9}[smhdw]")
 _DEFAULT_PROJECT = "default"
 
 _PLAIN = ("project", "session_id", "state", "outcome", "workflow", "user_id", "service", "org_id", "feature", "release", "entity", "text", "flag")  # fmt: skip
@@ -41,19 +43,21 @@ _HIDDEN = ("user_id", "entity", "text")
 Redact = Callable[[Delivery], Delivery]
 
 
-def session_filter(asked: Mapping[str, str]) -> SessionFilter:
-    """The filter that parameters by their names ask for; an empty value is no condition. Raises `ParameterError`."""
+def session_filter(asked: Mapping[str, str], now_ns: int) -> SessionFilter:
+    """The filter that parameters by their names ask for at a moment; an empty value is no condition. Raises `ParameterError`."""
     for name, value in asked.items():
         if len(value) > LONGEST:
             raise ParameterError(name, f"longer than {LONGEST} characters")
-    since, until = window(asked.get("since", ""), asked.get("until", ""))
-    if (error := asked.get("error", "")) not in {"", "true", "false"}:
-        raise ParameterError("error", "it is true, false or empty")
+    since, until = window(asked.get("since", ""), asked.get("until", ""), now_ns)
+    for name in ("flagged", "error"):
+        if asked.get(name, "") not in {"", "true", "false"}:
+            raise ParameterError(name, "it is true, false or empty")
     return msgspec.structs.replace(
         SessionFilter(),
         **{name: asked.get(name, "") for name in _PLAIN},
         trace_id=hexadecimal("trace", asked.get("trace", ""), _TRACE),
-        error=error == "true",
+        flagged=asked.get("flagged") == "true",
+        error=asked.get("error") == "true",
         text_since_ns=_text_since(asked.get("text_since", "")),
         since_ns=since,
         until_ns=until,
@@ -67,12 +71,13 @@ def parameters(wanted: SessionFilter) -> dict[str, str]:
     asked |= {name: moment(ns) or "" for name, ns in times.items() if ns}
     if wanted.trace_id:
         asked["trace"] = wanted.trace_id.hex()
-    return asked | ({"error": "true"} if wanted.error else {})
+    return asked | {name: "true" for name in ("flagged", "error") if getattr(wanted, name)}
 
 
-def window(since: str, until: str) -> tuple[int, int]:
-    """A window of time, in Unix nanoseconds; 0 is no bound. Raises `ParameterError`."""
-    bounds = since_ns(since), since_ns(until, "until")
+def window(since: str, until: str, now_ns: int) -> tuple[int, int]:
+    """A window of time, in Unix nanoseconds; 0 is no bound. `since` may be how long ago: 15m, 24h, 7d. Raises `ParameterError`."""
+    ago = _AGO.fullmatch(since)
+    bounds = max(now_ns - duration_ns(since, "since"), 1) if ago else since_ns(since), since_ns(until, "until")
     if until and bounds[0] >= bounds[1]:
         raise ParameterError("until", "the window ends before it begins")
     return bounds
@@ -132,7 +137,7 @@ class Search:
             since = self._texts.log_text_since_ns(wanted, MOST_LINES)
         asked = msgspec.structs.replace(wanted, received_since_ns=since, limit=wanted.limit + 1)
         found = self._logs.log_lines(asked)
-        if not found and wanted.text and (hidden := self._hidden(wanted.project, wanted.text)) != wanted.text:
+        if not found and wanted.text and (hidden := self.hidden(wanted.project, wanted.text)) != wanted.text:
             found = self._logs.log_lines(msgspec.structs.replace(asked, text=hidden))
         shown = found[: wanted.limit]
         sessions = self._logs.sessions_of(sorted({(x.project, x.line.trace_id) for x in shown if x.line.trace_id}))
@@ -155,7 +160,7 @@ class Search:
         hidden = {
             name: text
             for name in _HIDDEN
-            if (asked := getattr(wanted, name)) and (text := self._hidden(wanted.project, asked)) != asked
+            if (asked := getattr(wanted, name)) and (text := self.hidden(wanted.project, asked)) != asked
         }
         return self._searched(msgspec.structs.replace(wanted, **hidden)) if hidden else found
 
@@ -173,7 +178,8 @@ class Search:
             ) from error
         return msgspec.structs.replace(page, searched_since=moment(since), words_since=moment(words))
 
-    def _hidden(self, project: str, text: str) -> str:
+    def hidden(self, project: str, text: str) -> str:
+        """A text as it stands in the telemetry of a project, without what is hidden in all of it."""
         line = LogLine(0, 0, b"", b"", "", text, {})
         with self._redacting:
             redacted = self._redact(Delivery(0, (Parcel(project or _DEFAULT_PROJECT, {}, "", logs=(line,)),)))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import shutil
 import signal
 import socket
 import sys
@@ -21,29 +22,36 @@ from watchpost.ingest.published_prices import price_table
 from watchpost.rules.precision import Precision
 from watchpost.rules.stretch import Quietness
 from watchpost.runtime.alerting import routing
-from watchpost.runtime.channels import slack_secrets
+from watchpost.runtime.channels import open_channels, slack_secrets
 from watchpost.runtime.clock import now_ns
+from watchpost.runtime.rule_files import rule_papers
 from watchpost.runtime.settings import Settings
+from watchpost.runtime.settings_shown import settings_shown
 from watchpost.runtime.wiring import Watchpost, assemble, open_stores
 from watchpost.server.agent_metrics import AgentMetrics
 from watchpost.server.alerts import Alerts
 from watchpost.server.app import ServerSettings, create_app
 from watchpost.server.backtest import Backtests, Records
+from watchpost.server.channel_trials import ChannelTrials
 from watchpost.server.contracts import Contracts
 from watchpost.server.days import Days
 from watchpost.server.erasure import ErasureDesk
 from watchpost.server.feedback import Feedback
 from watchpost.server.health import HealthNumbers
+from watchpost.server.health_report import HealthReport
 from watchpost.server.inbound import Inbound, InboundSecrets
 from watchpost.server.kept_traces import KeptTraces
 from watchpost.server.live import Live
 from watchpost.server.measures import Measures
+from watchpost.server.notices import NoticeLog
 from watchpost.server.readiness import ReadinessCheck
 from watchpost.server.release_versions import Versions
 from watchpost.server.releases import ReleaseBook
+from watchpost.server.route_tree import RouteTree
+from watchpost.server.rule_book import RuleBook
 from watchpost.server.rule_review import RuleReviews
 from watchpost.server.self_watch import SelfWatch
-from watchpost.server.services import Alerting, Figures, Readers, Vitals, Words
+from watchpost.server.services import Alerting, Figures, Readers, Setup, Vitals, Words
 from watchpost.server.slos import Slos
 from watchpost.server.spending import Spending
 from watchpost.server.unpriced import UnpricedCalls
@@ -76,8 +84,9 @@ class AddressError(Exception):
 class FlowHealth:
     """What the flow says of itself; fulfils `watchpost.server.health.Health`."""
 
-    def __init__(self, watchpost: Watchpost) -> None:
+    def __init__(self, watchpost: Watchpost, lag_limit_bytes: int = 0) -> None:
         self._watchpost = watchpost
+        self._lag_limit_bytes = lag_limit_bytes
 
     def unready(self) -> str | None:
         """Why requests cannot be served, or None."""
@@ -88,6 +97,7 @@ class FlowHealth:
         flow, backlog, stores = self._watchpost.flow, self._watchpost.backlog, self._watchpost.stores
         oldest = backlog.oldest_received_ns
         sizes = stores.telemetry.sizes()
+        disk = shutil.disk_usage(stores.folder.path)
         return HealthNumbers(
             accepted_spans=flow.tally.accepted_spans,
             rejected_spans=flow.tally.rejected_spans,
@@ -111,6 +121,10 @@ class FlowHealth:
             telemetry_bytes={size.table: size.bytes for size in sizes},
             retention=self._watchpost.sweeper.tally,
             crowded_rules=self._watchpost.alarms.crowded(),
+            rules_judged_ns=self._watchpost.alarms.judged_ns,
+            lag_limit_bytes=self._lag_limit_bytes,
+            disk_free_bytes=disk.free,
+            disk_bytes=disk.total,
             precision=Precision(self._watchpost.precision, stores.state.verdict_counts("")).rows(),
         )
 
@@ -184,7 +198,7 @@ class _Server(uvicorn.Server):
 
 async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, announce: Callable[[], None]) -> None:
     flow, stores = watchpost.flow, watchpost.stores
-    health = FlowHealth(watchpost)
+    health = FlowHealth(watchpost, settings.flow.lag_mib * _MIB)
     days = Days(settings.spending.zone)
     agents = AgentMetrics(stores.telemetry, flow.tally.flags.counts, now_ns)
     watchpost.eraser.tell(agents.erase, agents.erased)
@@ -215,7 +229,10 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
         ),
         alerting=_alerting(settings, watchpost, days),
         words=_words(settings, watchpost, days),
-        vitals=Vitals(health, agents, live),
+        vitals=Vitals(health, HealthReport(health, NoticeLog(stores.state), now_ns), agents, live),
+        setup=Setup(
+            settings_shown(settings), RouteTree(routing(settings)), ChannelTrials(open_channels(settings), now_ns)
+        ),
         settings=ServerSettings(
             host=settings.host, grpc_port=settings.grpc_port, max_body_bytes=settings.ingest.body_mib * _MIB
         ),
@@ -262,11 +279,14 @@ async def _run(settings: Settings, watchpost: Watchpost, sock: socket.socket, an
 
 def _alerting(settings: Settings, watchpost: Watchpost, days: Days) -> Alerting:
     state, flow, rules = watchpost.stores.state, watchpost.flow, watchpost.rules.rules
+    papers = rule_papers(settings, watchpost.rules)
     secrets = InboundSecrets(
         slack_secrets(settings), settings.inbound.pagerduty_secrets, settings.inbound.alertmanager_token
     )
     return Alerting(
         alerts=Alerts(state, state, flow, now_ns, rules=rules, routing=routing(settings)),
+        notices=NoticeLog(state),
+        rules=RuleBook(rules, state, papers.texts, papers.runbooks),
         inbound=Inbound(secrets, state, flow, now_ns),
         backtests=backtests(settings, watchpost),
         rule_reviews=RuleReviews(state, state, rules, now_ns, days),
@@ -290,6 +310,7 @@ def _words(settings: Settings, watchpost: Watchpost, days: Days) -> Words:
             secret=stores.folder.key,
             now_ns=now_ns,
         ),
+        cohorts=stores.state.cohorts,
         now_ns=now_ns,
     )
 

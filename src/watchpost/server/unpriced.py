@@ -51,6 +51,10 @@ class UnpricedCalls:
         self._reader = reader
         self._table = table
 
+    def prices(self) -> PriceTable:
+        """The published prices in use."""
+        return self._table()
+
     def answer(self, project: str, since: str, limit: int) -> UnpricedAnswer:
         """At most `limit` models, of calls that started since a moment as ISO 8601 writes it; empty is any project, and ever."""
         found = self._reader.unpriced(project, since_ns(since), limit + 1)

@@ -12,27 +12,29 @@ from starlette.responses import RedirectResponse, Response
 from watchpost.ingest.request import OverloadedError
 from watchpost.query.flags import FlagFilter
 from watchpost.server.answers import FlagDetail, FlagsAnswer
-from watchpost.server.api import Cursor, JsonResponse, Limit, Since, Text, described
+from watchpost.server.api import Ago, Cursor, JsonResponse, Limit, Now, Text, described
 from watchpost.server.archive import read_cursor
 from watchpost.server.json_body import body_of, read_form, read_json
-from watchpost.server.review import PrecisionsAnswer, Review, VerdictGiven
-from watchpost.server.unpriced import since_ns
+from watchpost.server.review import KindsAnswer, PrecisionsAnswer, Review, VerdictGiven
+from watchpost.server.search import window
 
 
 def flag_filter(
     *,
+    now_ns: Now,
     project: Text = "",
     session_id: Text = "",
     kind: Text = "",
     tool: Text = "",
     state: Literal["", "provisional", "confirmed", "withdrawn"] = "",
     verdict: Literal["", "confirm", "dismiss", "none"] = "",
-    since: Since = "",
+    since: Ago = "",
     until: Annotated[str, Query(max_length=64, description="ISO 8601, as `since`; itself not included")] = "",
     cursor: Cursor = "",
     limit: Limit = 50,
 ) -> FlagFilter:
     """The filter that a query string asks for; an empty value is no condition."""
+    bounds = window(since, until, now_ns)
     return FlagFilter(
         project=project,
         session_id=session_id,
@@ -40,8 +42,8 @@ def flag_filter(
         tool=tool,
         state=state,
         verdict=verdict,
-        since_ns=since_ns(since),
-        until_ns=since_ns(until, "until"),
+        since_ns=bounds[0],
+        until_ns=bounds[1],
         before=read_cursor(cursor),
         limit=limit,
     )
@@ -49,6 +51,12 @@ def flag_filter(
 
 WantedFlags = Annotated[FlagFilter, Depends(flag_filter)]
 SessionKey = Annotated[str, Query(max_length=1024, description="The key of a session")]
+
+
+class _VerdictSaid(VerdictGiven, frozen=True, forbid_unknown_fields=True):
+    """What a page's form sends. `listed` is what the list of flags was asked for, where it was said there."""
+
+    listed: str | None = None
 
 
 def router(review: Review) -> APIRouter:
@@ -59,6 +67,11 @@ def router(review: Review) -> APIRouter:
     def flags(wanted: WantedFlags, session: SessionKey = "") -> Response:
         """Flags of all sessions, the latest first."""
         return JsonResponse(review.page(wanted, session))
+
+    @routes.get("/api/flag-kinds", responses=described(KindsAnswer))
+    def kinds(wanted: WantedFlags) -> Response:
+        """How many of the latest flags are of which kind."""
+        return JsonResponse(review.kinds(wanted))
 
     @routes.get("/api/flags/{flag_id}", responses=described(FlagDetail, 404))
     def flag(flag_id: str) -> Response:
@@ -81,9 +94,10 @@ def router(review: Review) -> APIRouter:
 
     @routes.post("/flags/{flag_id}/verdict", include_in_schema=False)
     async def say(request: Request, flag_id: str) -> Response:
-        given = await read_form(request, VerdictGiven)
-        answer, _ = await _give(review, flag_id, given)
-        return RedirectResponse(f"/sessions/{answer.session}#flag-{answer.id}", 303)
+        said = await read_form(request, _VerdictSaid)
+        answer, _ = await _give(review, flag_id, VerdictGiven(said.verdict, said.by, said.note))
+        shown = f"/sessions/{answer.session}" if said.listed is None else f"/flags?{said.listed}"
+        return RedirectResponse(f"{shown}#flag-{answer.id}", 303)
 
     return routes
 

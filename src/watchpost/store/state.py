@@ -15,7 +15,7 @@ from watchpost.model.flag import Flag
 from watchpost.model.knowledge import Draft, Lesson
 from watchpost.model.notice import DeliveryState, Due, Notice, Receipt
 from watchpost.model.release import Release, Track
-from watchpost.query.flags import FlagFilter, VerdictCount
+from watchpost.query.flags import FlagFilter, KindCount, VerdictCount
 from watchpost.query.releases import ReleaseFilter
 from watchpost.store.alerts import AlertNews
 from watchpost.store.erasure import Erasure
@@ -139,6 +139,10 @@ class FlagList(VerdictReader, Protocol):
         """At most `wanted.limit` flags, the latest first (`at_ns`, then id, descending)."""
         ...
 
+    def flag_kinds(self, wanted: FlagFilter) -> list[KindCount]:
+        """How many of the flags that `flags_matching` answers are of which kind, the most frequent first, then by name."""
+        ...
+
 
 class TrackReader(Protocol):
     """What releases follow from."""
@@ -166,6 +170,33 @@ class HoldReader(Protocol):
     def holds(self) -> list[Hold]:
         """The holds that were not released, the latest first."""
         ...
+
+
+class StoredNotice(msgspec.Struct, frozen=True):
+    """A notice as it stands in the outbox: how often it was tried, when last, when it is tried again, 0 for never, and what the channel then said."""
+
+    notice: Notice
+    state: DeliveryState
+    attempts: int
+    tried_ns: int
+    retry_at_ns: int
+    detail: str
+
+
+class NoticeReader(Protocol):
+    """Who was told what, and how that went."""
+
+    def notices_about(self, alert_id: str, limit: int) -> list[StoredNotice]:
+        """The latest notices that name an alert, at most so many, the latest first; found among the last `NOTICES_SEARCHED`."""
+        ...
+
+    def last_tries(self) -> list[StoredNotice]:
+        """Of each channel what was tried last, and what of those that it has not taken was tried last; by channel, the latest last."""
+        ...
+
+
+NOTICES_SEARCHED = 5_000
+"""Notices that are looked through for those about one alert."""
 
 
 class Outbox(Protocol):

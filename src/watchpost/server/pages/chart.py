@@ -34,7 +34,7 @@ class Mark(msgspec.Struct, frozen=True):
 class Chart(msgspec.Struct, frozen=True):
     """What `<wp-chart data-chart>` draws. `times` are Unix seconds; each point stands for `step` seconds from there.
 
-    `href` leads to what is behind a point, with `{since}` and `{until}` in it, empty for nowhere.
+    `href` leads to what is behind a point, with `{since}` and `{until}` in it, empty for nowhere. `bars` are drawn instead of lines.
     """
 
     unit: str
@@ -43,15 +43,18 @@ class Chart(msgspec.Struct, frozen=True):
     marks: Sequence[Mark]
     step: float
     href: str = ""
+    bars: bool = False
 
 
-def chart_of(answer: MeasuredAnswer, href: str = "") -> Chart:
+def chart_of(answer: MeasuredAnswer, href: str = "", *, bars: bool = False) -> Chart:
     """The first groups of an answer that was asked for by step, and its releases; with the window before where it is compared."""
     lines = [Line(group_name(series), [number(point) for point in series.points]) for series in answer.series]
     if len(answer.series) == 1 and any(point.before for point in answer.series[0].points):
         lines.append(Line("before", [number(point.before) for point in answer.series[0].points], dashed=True))
     times = [seconds(point.since) for point in answer.series[0].points] if answer.series else []
-    return Chart(answer.measure.unit, times, lines[:MOST_SERIES], marks(answer.releases), answer.step or 0.0, href)
+    return Chart(
+        answer.measure.unit, times, lines[:MOST_SERIES], marks(answer.releases), answer.step or 0.0, href, bars
+    )
 
 
 def group_name(series: SeriesAnswer) -> str:
@@ -76,6 +79,9 @@ def seconds(moment: str | None) -> float:
     return datetime.fromisoformat(moment).timestamp() if moment else 0.0
 
 
+_NO_CHANGE = 0.005
+"""Less than would be told as 1 %."""
+
 Better = Literal["more", "less", ""]
 """Which way a number is better, if any."""
 
@@ -84,8 +90,8 @@ def change(now: float | None, before: float | None, better: Better = "") -> Mark
     """How a number changed against before, in percent, with an arrow and a word for whether that is good."""
     if now is None or before is None:
         return Markup('<span class="same">nothing to compare</span>') if now is not None else Markup("")
-    if now == before:
-        return Markup('<span class="same">as before</span>')
+    if now == before or (before and abs(now / before - 1) < _NO_CHANGE):
+        return Markup('<span class="same" title="{:g} before">as before</span>').format(before)
     grew = now > before
     kind = "same" if not better else "better" if grew == (better == "more") else "worse"
     told = f"{abs(now / before - 1):.0%}" if before else "from none"

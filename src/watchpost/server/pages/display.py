@@ -9,6 +9,9 @@ from decimal import Decimal
 import msgspec
 from markupsafe import Markup, escape
 
+from watchpost.query.measures import Unit
+from watchpost.rules.quantity import amount_text, duration_text
+
 ABSENT = Markup('<span class="absent" title="not reported by the source">–</span>')
 
 BLOCK_LENGTH = 6_000
@@ -123,6 +126,28 @@ def money(value: str | None) -> Markup:
     if amount and not Decimal(short.replace(",", "")):
         short = "<0.0001"
     return Markup('<span title="${}">{}</span>').format(value, short if short.startswith("<") else f"${short}")
+
+
+def size(value: float) -> Markup:
+    """Bytes in the unit that suits them, of 1000; the exact number is the tooltip where it was shortened."""
+    left, unit = value, "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if abs(left) < 999.5:
+            break
+        left, unit = left / 1000, larger
+    if unit == "B":
+        return escape(f"{value:g} B")
+    return Markup('<span title="{:,.0f} B">{} {}</span>').format(value, f"{left:.3g}", unit)
+
+
+def span(seconds: float) -> str:
+    """A length of time as rules write it: `5m`, `7d`."""
+    return duration_text(round(seconds * 10**9))
+
+
+def amount(value: float, unit: Unit | None) -> str:
+    """A number of a rule in its unit, to four digits; without one where that is not known."""
+    return f"{value:g}" if unit is None else amount_text(value, unit)
 
 
 def clock(value: str | None) -> Markup:

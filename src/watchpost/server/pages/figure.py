@@ -11,14 +11,15 @@ from markupsafe import Markup, escape
 from watchpost.query.measures import Unit
 from watchpost.server.measures import MeasuredAnswer, PointAnswer
 from watchpost.server.pages.chart import Better, change, number, spark
-from watchpost.server.pages.display import duration, money
+from watchpost.server.pages.display import duration, money, size
 
 Measured = int | float | str | None
 """A value as answers hold it: dollars are text."""
 
 NOTHING = Markup('<span class="absent" title="nothing to tell">–</span>')
 
-_SHORT = ((10**9, "G"), (10**6, "M"), (10**4, "k"))
+_SHORT = ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k"))
+"""From what on a count is told in what, and the letter of that."""
 
 
 class Tile(msgspec.Struct, frozen=True):
@@ -69,14 +70,13 @@ def _basis(answer: MeasuredAnswer, total: PointAnswer) -> str:
     """On how much a number stands that is none of its own."""
     what = {"step": "steps", "session": "sessions", "flag": "flags", "sample": "samples"}[answer.measure.of]
     told = f"of {total.counted:,} {what}" if answer.measure.unit in {"share", "seconds", "score"} else ""
-    return f"{told}{', ' if told else ''}{total.untold:,} without" if total.untold else told
+    return f"{told}{', ' if told else ''}{total.untold:,} untold" if total.untold else told
 
 
 def _counted(value: float) -> Markup:
-    for size, letter in _SHORT:
-        if abs(value) >= size * (10 if letter == "k" else 1):
-            shorter = size if letter != "k" else 1000
-            return Markup('<span title="{:,}">{} {}</span>').format(value, _digits(value / shorter), letter)
+    for least, each, letter in _SHORT:
+        if abs(value) >= least:
+            return Markup('<span title="{:,}">{} {}</span>').format(value, _digits(value / each), letter)
     return escape(f"{value:,}" if isinstance(value, int) else _digits(value))
 
 
@@ -91,7 +91,7 @@ def _digits(value: float) -> str:
 _SHOWN: Mapping[Unit, Callable[[float], Markup]] = {
     "share": lambda value: escape(f"{_digits(100 * value)} %"),
     "seconds": lambda value: duration(1000 * value),
-    "bytes": lambda value: Markup("{}B").format(_counted(value)),
+    "bytes": size,
     "score": lambda value: escape(_digits(value)),
 }
 """How units are shown that are no plain counts."""

@@ -7,36 +7,40 @@ from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from watchpost.model.flag import SEVERITIES
 from watchpost.query.alerts import AlertFilter
-from watchpost.query.flags import FlagFilter
 from watchpost.query.measures import Tier
 from watchpost.query.releases import ReleaseFilter
 from watchpost.query.sessions import SessionFilter
 from watchpost.rules.tally import EXAMPLES
-from watchpost.server.alert_pages import matchers_of
 from watchpost.server.alerts import AlertAnswer, Alerts
-from watchpost.server.answers import FlagEntry, moment
+from watchpost.server.answers import moment
 from watchpost.server.api import Text
 from watchpost.server.archive import Archive
-from watchpost.server.glance import TIERS, Glance, Scope, Spent
+from watchpost.server.glance import OFTEN_S, SELDOM_S, TIERS, Glance, Scope, Spent
 from watchpost.server.kept import Patience
 from watchpost.server.measures import MeasuredAnswer, SeriesAnswer
+from watchpost.server.pages.alerts import matchers_of
 from watchpost.server.pages.chart import Better, change, number
 from watchpost.server.pages.figure import Tile, tile
 from watchpost.server.pages.rendering import rendered
 from watchpost.server.releases import ReleaseAnswer, ReleaseBook
-from watchpost.server.review import BY_LENGTH, NOTE_LENGTH, Review
+from watchpost.server.review import BY_LENGTH, NOTE_LENGTH, FlagGlimpse, Review
 from watchpost.server.slos import BudgetAnswer, SloAnswer, SlosAnswer
+from watchpost.server.spending import SpendingAnswer
 
 WAIT_S = 0.5
 """How long a page waits for figures in all; those that take longer come by themselves, or with the next look."""
 
 ALERTS, FLAGGED, RELEASES, BUDGETS = 12, 8, 8, 8
 """How many of each are shown."""
+
+MOST_FIRING = 100
+"""From how many on alerts are asked for by their severity."""
 
 RELEASED_WITHIN_NS = 7 * 86_400 * 10**9
 
@@ -79,7 +83,7 @@ class Share(msgspec.Struct, frozen=True):
     sessions: int
     start: float
     width: float
-    change: str
+    change: Markup
     href: str
 
 
@@ -88,6 +92,7 @@ class Budget(msgspec.Struct, frozen=True):
 
     slo: SloAnswer
     budget: BudgetAnswer
+    group: str
     href: str
 
 
@@ -96,7 +101,7 @@ class Flagged(msgspec.Struct, frozen=True):
 
     session: str
     session_id: str
-    flags: list[FlagEntry]
+    flags: list[FlagGlimpse]
 
 
 class Firing(msgspec.Struct, frozen=True):
@@ -139,12 +144,18 @@ def router(overview: Overview) -> APIRouter:
         outcomes = glance.outcomes.answer(scope, patience.left_s)
         spent = glance.spent.answer(Spent(scope), patience.left_s)
         slos = glance.slos.answer("", patience.left_s)
+        is_coming = (
+            glance.tiers.is_coming(scope)
+            or glance.outcomes.is_coming(scope)
+            or glance.spent.is_coming(Spent(scope))
+            or glance.slos.is_coming("")
+        )
         now_ns = overview.now_ns()
         return rendered(
             "overview.html",
             empty=False,
             project=project,
-            every=30 if tiers and outcomes and spent and slos else 2,
+            every=OFTEN_S if is_coming else SELDOM_S,
             firing=firing,
             many_sessions=_many_sessions,
             matchers_of=matchers_of,
@@ -154,7 +165,7 @@ def router(overview: Overview) -> APIRouter:
             age=moment(tiers.ended_ns) if tiers else None,
             shares=_shares(outcomes.value, scope) if outcomes else None,
             spent=spent.value if spent else None,
-            change=change,
+            spent_change=_against_yesterday(spent.value) if spent else None,
             budgets=_budgets(slos.value) if slos else None,
             releases=_released(overview.releases, project, now_ns),
             flagged=_flagged(overview.review, project),
@@ -173,19 +184,19 @@ def _is_empty(tiers: Sequence[MeasuredAnswer], archive: Archive, project: str) -
 
 
 def _firing(alerts: Alerts, project: str) -> Firing:
-    found: list[AlertAnswer] = []
-    more = False
-    for severity in SEVERITIES:
-        if len(found) == ALERTS:
-            more = True
-            break
-        page = alerts.page(AlertFilter(project, state="firing", severity=severity, limit=ALERTS - len(found)))
-        # of the same severity what nobody is on comes first
-        found += sorted(page.alerts, key=lambda one: bool(one.acknowledged_by or one.silenced_by or one.inhibited_by))
-        more = more or page.next is not None
+    page = alerts.page(AlertFilter(project, state="firing", limit=MOST_FIRING))
+    found = sorted(page.alerts, key=_gravity)
+    if page.next:
+        graver = (alerts.page(AlertFilter(project, state="firing", severity=one, limit=ALERTS)) for one in SEVERITIES)
+        found = sorted((alert for page in graver for alert in page.alerts), key=_gravity)
     pending = len(alerts.page(AlertFilter(project, state="pending", limit=ALERTS)).alerts)
     over = [] if found else alerts.page(AlertFilter(project, state="resolved", limit=1)).alerts
-    return Firing(found, more, pending, next(iter(over), None))
+    return Firing(found[:ALERTS], bool(page.next) or len(found) > ALERTS, pending, next(iter(over), None))
+
+
+def _gravity(alert: AlertAnswer) -> tuple[int, bool]:
+    """The gravest first, and of the same severity what nobody is on."""
+    return SEVERITIES.index(alert.severity), bool(alert.acknowledged_by or alert.silenced_by or alert.inhibited_by)
 
 
 def _many_sessions(alert: AlertAnswer) -> str:
@@ -225,11 +236,21 @@ def _share(answer: MeasuredAnswer, each: SeriesAnswer, scope: Scope, start: floa
     return Share(outcome, each.total.counted, round(start, 3), round(width, 3), changed, href)
 
 
+def _against_yesterday(spent: SpendingAnswer) -> Markup:
+    today, yesterday = (float(one) if one else None for one in (spent.today.spent_usd, spent.yesterday.spent_usd))
+    return change(today, yesterday)
+
+
 def _budgets(slos: SlosAnswer) -> list[Budget]:
     """Those with the least left first; those of nothing are left out."""
     every = [(slo, budget) for slo in slos.slos for budget in slo.budgets if budget.left is not None]
     every.sort(key=lambda one: one[1].left or 0.0)
-    return [Budget(slo, budget, _of_budget(slo, budget)) for slo, budget in every[:BUDGETS]]
+    return [Budget(slo, budget, _group(budget), _of_budget(slo, budget)) for slo, budget in every[:BUDGETS]]
+
+
+def _group(budget: BudgetAnswer) -> str:
+    """In words whose budget it is, as far as that is told."""
+    return ", ".join(value for value in (budget.project, *budget.group.values()) if value not in {"", "default"})
 
 
 def _of_budget(slo: SloAnswer, budget: BudgetAnswer) -> str:
@@ -251,8 +272,7 @@ def _released(book: ReleaseBook, project: str, now_ns: int) -> list[ReleaseAnswe
 
 def _flagged(review: Review, project: str) -> list[Flagged]:
     """The sessions that were flagged last."""
-    found: dict[str, list[FlagEntry]] = {}
-    for flag in review.page(FlagFilter(project=project, limit=3 * FLAGGED)).flags:
-        if flag.state != "withdrawn":
-            found.setdefault(flag.session, []).append(flag)
+    found: dict[str, list[FlagGlimpse]] = {}
+    for flag in review.latest(project, 3 * FLAGGED):
+        found.setdefault(flag.session, []).append(flag)
     return [Flagged(key, flags[0].session_id, flags) for key, flags in list(found.items())[:FLAGGED]]

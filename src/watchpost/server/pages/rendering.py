@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import get_args
+from urllib.parse import urlsplit
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,7 +17,7 @@ from starlette.types import Scope
 from watchpost.model.flag import FlagState
 from watchpost.model.session import Outcome, State
 from watchpost.server.answers import FlagAnswer
-from watchpost.server.pages import chart, display
+from watchpost.server.pages import chart, display, nearness
 from watchpost.server.problem import Problem
 from watchpost.server.review import NOTE_LENGTH, way_on
 
@@ -47,7 +48,15 @@ def is_page(request: Request) -> bool:
 
 def error_page(request: Request, answer: Problem) -> Response:
     """What went wrong, and the way back."""
-    return rendered("error.html", status=answer.status, problem=answer, path=request.url.path)
+    return rendered("error.html", status=answer.status, problem=answer, back=_back(request))
+
+
+def _back(request: Request) -> str:
+    """The page of ours that a request came from, empty where it came from none."""
+    came = urlsplit(request.headers.get("referer", ""))
+    if came.netloc != request.url.netloc or came.path == request.url.path or came.path.startswith("//"):
+        return ""
+    return f"{came.path}?{came.query}" if came.query else came.path
 
 
 def rendered(template: str, status: int = 200, **values: object) -> Response:
@@ -78,6 +87,7 @@ def _environment() -> Environment:
         display.json_block,
         display.is_blank,
         display.is_short,
+        display.is_flat,
         display.count,
         display.told,
         display.money,
@@ -85,6 +95,8 @@ def _environment() -> Environment:
     ):
         templates.filters[look.__name__] = look
     templates.filters["duration"] = display.duration
+    templates.filters |= {"amount": display.amount, "size": display.size, "span": display.span}
+    templates.filters |= {"ago": nearness.ago, "stamp": nearness.stamp, "short": nearness.short}
     templates.filters["json"] = _json
     templates.filters["numbered"] = lambda items: [*enumerate(items)]
     templates.globals.update(

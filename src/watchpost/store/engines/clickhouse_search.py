@@ -167,6 +167,8 @@ def _conditions(wanted: SessionFilter, ask: Rows) -> list[str]:
         conditions.append(
             _in_ledger(wanted.project, fill("arrayExists(x -> has(x, :flag), `steps.flags`)", flag=wanted.flag))
         )
+    if wanted.flagged:
+        conditions.append(_in_ledger(wanted.project, "arrayExists(x -> notEmpty(x), `steps.flags`)"))
     if wanted.error:
         conditions.append(_in_ledger(wanted.project, "has(`steps.status`, 'error')"))
     return conditions

@@ -20,13 +20,13 @@ from watchpost.model.notice import DeliveryState, Due, Receipt
 from watchpost.model.release import Release, Track
 from watchpost.model.silence import Silence
 from watchpost.query.alerts import AlertFilter
-from watchpost.query.flags import FlagFilter, VerdictCount
+from watchpost.query.flags import FlagFilter, KindCount, VerdictCount
 from watchpost.query.releases import ReleaseFilter
 from watchpost.store.alerts import AcknowledgedAlert, AlertGroup, StandingAlert
-from watchpost.store.engines import sql_alerts, sql_erasure, sql_holds, sql_outbox, sql_releases
+from watchpost.store.engines import sql_alerts, sql_cohorts, sql_erasure, sql_holds, sql_outbox, sql_releases
 from watchpost.store.engines.sql_schema import migrate
 from watchpost.store.engines.sql_tables import CURSOR, DRAFTS, FLAGS, LESSONS, OUTBOX, PINS, TABLES, VERDICTS
-from watchpost.store.state import Cursor, SessionPin, StateBatch, StoredVerdict
+from watchpost.store.state import Cursor, SessionPin, StateBatch, StoredNotice, StoredVerdict
 
 _IN_LIMIT = 500
 """How many values one `IN` takes; the least that a supported database allows in a statement is 999."""
@@ -68,6 +68,11 @@ class SqlState:
     def eraser(self) -> sql_erasure.SqlErasures:
         """What was erased, and what takes it out of here."""
         return sql_erasure.SqlErasures(self._engine)
+
+    @property
+    def cohorts(self) -> sql_cohorts.SqlCohorts:
+        """Filters that people kept under a name."""
+        return sql_cohorts.SqlCohorts(self._engine)
 
     def commit(self, batch: StateBatch) -> None:
         """See `StateWriter`."""
@@ -169,26 +174,17 @@ class SqlState:
 
     def flags_matching(self, wanted: FlagFilter) -> list[Flag]:
         """See `FlagList`."""
-        query = sa.select(FLAGS.c.flag).order_by(FLAGS.c.at_ns.desc(), FLAGS.c.id.desc()).limit(wanted.limit)
-        for name in ("project", "session_id", "kind", "tool", "state"):
-            if asked := getattr(wanted, name):
-                query = query.where(FLAGS.c[name] == asked)
-        about = VERDICTS.c.flag_id == FLAGS.c.id
-        match wanted.verdict:
-            case "":
-                pass
-            case "none":
-                query = query.where(~sa.exists().where(about))
-            case verdict:
-                query = query.where(sa.exists().where(about, VERDICTS.c.verdict == verdict, _holds()))
-        if wanted.since_ns:
-            query = query.where(FLAGS.c.at_ns >= wanted.since_ns)
-        if wanted.until_ns:
-            query = query.where(FLAGS.c.at_ns < wanted.until_ns)
-        if wanted.before is not None:
-            query = query.where(sa.tuple_(FLAGS.c.at_ns, FLAGS.c.id) < wanted.before)
         with self._engine.connect() as connection:
-            return [msgspec.json.decode(row.flag, type=Flag) for row in connection.execute(query)]
+            found = connection.execute(_matching(FLAGS.c.flag, wanted))
+            return [msgspec.json.decode(row.flag, type=Flag) for row in found]
+
+    def flag_kinds(self, wanted: FlagFilter) -> list[KindCount]:
+        """See `FlagList`."""
+        found = _matching(FLAGS.c.kind, wanted).subquery()
+        many = sa.func.count().label("many")
+        query = sa.select(found.c.kind, many).group_by(found.c.kind).order_by(many.desc(), found.c.kind)
+        with self._engine.connect() as connection:
+            return [KindCount(row.kind, row.many) for row in connection.execute(query)]
 
     def holds(self) -> list[Hold]:
         """See `HoldReader`."""
@@ -293,6 +289,16 @@ class SqlState:
         with self._engine.connect() as connection:
             return sql_outbox.backlog(connection)
 
+    def notices_about(self, alert_id: str, limit: int) -> list[StoredNotice]:
+        """See `watchpost.store.state.NoticeReader`."""
+        with self._engine.connect() as connection:
+            return sql_outbox.notices_about(connection, alert_id, limit)
+
+    def last_tries(self) -> list[StoredNotice]:
+        """See `watchpost.store.state.NoticeReader`."""
+        with self._engine.connect() as connection:
+            return sql_outbox.last_tries(connection)
+
 
 def _make_durable(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     """A commit of SQLite survives a power cut, what is deleted is overwritten, and readers and the writer do not block each other."""
@@ -314,6 +320,29 @@ def _parts(values: Iterable[str]) -> Iterator[list[str]]:
     """Values, each once, in as many lists as `IN` can take."""
     once = sorted(set(values))
     return (once[start : start + _IN_LIMIT] for start in range(0, len(once), _IN_LIMIT))
+
+
+def _matching(column: sa.Column[str], wanted: FlagFilter) -> sa.Select[str]:
+    """A column of the flags that are wanted, the latest first."""
+    query = sa.select(column).order_by(FLAGS.c.at_ns.desc(), FLAGS.c.id.desc()).limit(wanted.limit)
+    for name in ("project", "session_id", "kind", "tool", "state"):
+        if asked := getattr(wanted, name):
+            query = query.where(FLAGS.c[name] == asked)
+    about = VERDICTS.c.flag_id == FLAGS.c.id
+    match wanted.verdict:
+        case "":
+            pass
+        case "none":
+            query = query.where(~sa.exists().where(about))
+        case verdict:
+            query = query.where(sa.exists().where(about, VERDICTS.c.verdict == verdict, _holds()))
+    if wanted.since_ns:
+        query = query.where(FLAGS.c.at_ns >= wanted.since_ns)
+    if wanted.until_ns:
+        query = query.where(FLAGS.c.at_ns < wanted.until_ns)
+    if wanted.before is not None:
+        query = query.where(sa.tuple_(FLAGS.c.at_ns, FLAGS.c.id) < wanted.before)
+    return query
 
 
 def _holds() -> sa.ColumnElement[bool]:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from watchpost.model.alert import Alert
 from watchpost.model.notice import Notice
 from watchpost.store.engines.erased_names import Names, names_of
+from watchpost.store.engines.sql_cohorts import take_out_of_cohorts
 from watchpost.store.engines.sql_tables import (
     ALERT_CHANGES,
     ALERTS,
@@ -41,6 +42,7 @@ GOING: Mapping[str, str] = {
     "alert_changes": "the same",
     "dispatched_alerts": "the same",
     "alert_groups": "those of which a label names somebody, by the flow, with the batch of the erasure",
+    "cohorts": "those of which the name or the filter names somebody",
     "erasures": "the names, once it is hidden",
 }
 """Tables of which something goes, and what."""
@@ -189,6 +191,7 @@ def _take_out(connection: Connection, erasure: Erasure) -> Iterator[tuple[str, i
     names = names_of([erasure], flags)
     yield "outbox", _take_out_of_notices(connection, names)
     yield from _take_out_of_alerts(connection, names)
+    yield "cohorts", take_out_of_cohorts(connection, names)
 
 
 def _unname_verdicts(connection: Connection, flags: Iterable[str], nonce: bytes) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import cast
 
 import msgspec
@@ -10,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from watchpost.model.notice import DeliveryState, Due, Notice, Receipt
 from watchpost.store.engines.sql_tables import OUTBOX
+from watchpost.store.state import NOTICES_SEARCHED, StoredNotice
 
 
 def _first_handle() -> sa.ScalarSelect[str]:
@@ -85,6 +87,45 @@ def backlog(connection: Connection) -> dict[tuple[str, DeliveryState], int]:
     query = sa.select(OUTBOX.c.channel, OUTBOX.c.state, sa.func.count()).group_by(OUTBOX.c.channel, OUTBOX.c.state)
     rows = connection.execute(query).all()
     return {(channel, cast("DeliveryState", state)): count for channel, state, count in rows}
+
+
+def notices_about(connection: Connection, alert_id: str, limit: int) -> list[StoredNotice]:
+    """See `watchpost.store.state.NoticeReader`."""
+    last = connection.execute(sa.select(sa.func.max(OUTBOX.c.number))).scalar_one() or 0
+    query = (
+        sa.select(OUTBOX)
+        .where(OUTBOX.c.number > last - NOTICES_SEARCHED, OUTBOX.c.notice.contains(alert_id, autoescape=True))
+        .order_by(OUTBOX.c.number.desc())
+    )
+    found = (_stored(row) for row in connection.execute(query))
+    return list(itertools.islice((each for each in found if _names(each.notice, alert_id)), limit))
+
+
+def last_tries(connection: Connection) -> list[StoredNotice]:
+    """See `watchpost.store.state.NoticeReader`."""
+    tried = sa.select(OUTBOX.c.channel, sa.func.max(OUTBOX.c.tried_ns)).where(OUTBOX.c.attempts > 0)
+    latest = [tried.group_by(OUTBOX.c.channel), tried.where(OUTBOX.c.state != "delivered").group_by(OUTBOX.c.channel)]
+    wanted = {tuple(row) for query in latest for row in connection.execute(query)}
+    found = [
+        connection.execute(
+            sa.select(OUTBOX)
+            .where(OUTBOX.c.channel == channel, OUTBOX.c.tried_ns == tried_ns, OUTBOX.c.attempts > 0)
+            .order_by(OUTBOX.c.number.desc())
+            .limit(1)
+        ).one()
+        for channel, tried_ns in sorted(wanted)
+    ]
+    return [_stored(row) for row in found]
+
+
+def _names(notice: Notice, alert_id: str) -> bool:
+    return any(told.alert_id == alert_id for told in notice.alerts)
+
+
+def _stored(row: sa.Row[tuple[object, ...]]) -> StoredNotice:
+    return StoredNotice(
+        msgspec.json.decode(row.notice, type=Notice), row.state, row.attempts, row.tried_ns, row.retry_at_ns, row.detail
+    )
 
 
 def notice_row(notice: Notice) -> dict[str, object]:

@@ -212,6 +212,16 @@ ALERT_ACKNOWLEDGEMENTS = sa.Table(
 )
 """Who was on which alert, by its id; kept when its group is not any more."""
 
+COHORTS = sa.Table(
+    "cohorts",
+    _META,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False, unique=True),
+    sa.Column("asked", sa.Text, nullable=False),
+    sa.Column("saved_ns", sa.BigInteger, nullable=False),
+)
+"""Filters of sessions by a name; `asked` is JSON."""
+
 TABLES = _META.tables
 """All of them, by name."""
 

@@ -1,18 +1,20 @@
 // <wp-chart data-chart='{...}'>: figures over time, drawn by uPlot. What it draws stands in the attribute; the page has the same figures as a table.
 //
-// {unit, times: [Unix seconds], series: [{label, values, dashed}], marks: [{at, label}], step, href}. A null among the values is a gap.
+// {unit, times: [Unix seconds], series: [{label, values, dashed}], marks: [{at, label}], step, href, bars}. A null among the values is a gap.
 // `href` leads to what is behind a point, with {since} and {until} in it for the point's window, which lasts `step` seconds.
 import { colour } from "./themes.js";
 
 /**
  * @typedef {{label: string, values: (number | null)[], dashed?: boolean}} Line
  * @typedef {{at: number, label: string}} Mark
- * @typedef {{unit: string, times: number[], series: Line[], marks: Mark[], step: number, href: string}} Chart
+ * @typedef {{unit: string, times: number[], series: Line[], marks: Mark[], step: number, href: string, bars?: boolean}} Chart
  * @typedef {import("uplot")} Plot
  */
 
 const HEIGHT = 220;
 const SERIES = 8;
+const FEW = 40;
+const BARS = { width: 0, points: { show: false } };
 
 class ChartElement extends HTMLElement {
   static observedAttributes = ["data-chart"];
@@ -76,9 +78,9 @@ class ChartElement extends HTMLElement {
         width: this.clientWidth || 600,
         height: this.tall(),
         cursor: { y: false, points: { size: 6 } },
-        legend: { live: true },
+        legend: { show: this.dataset.legend !== "off", live: true },
         tzDate: (seconds) => Plotter.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-        scales: { y: { range: (_, low, high) => [Math.min(low ?? 0, 0), (high ?? 0) > 0 ? high * 1.08 : 1] } },
+        scales: { ...(chart.bars && { x: { range: (_, low, high) => [low - chart.step * 0.6, high + chart.step * 0.6] } }), y: { range: (_, low, high) => [Math.min(low ?? 0, 0), (high ?? 0) > 0 ? high * 1.08 : 1] } },
         series: [
           { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
           ...chart.series.map((one, at) => ({
@@ -86,12 +88,13 @@ class ChartElement extends HTMLElement {
             stroke: one.dashed ? faint : colour(this, `--series-${(at % SERIES) + 1}`),
             width: one.dashed ? 1.25 : 1.75,
             dash: one.dashed ? [4, 4] : undefined,
-            points: { show: chart.times.length < 40 && !one.dashed, size: 5 },
+            points: { show: !one.dashed, size: 5, filter: chart.times.length < FEW ? undefined : () => alone(one.values) },
             value: (/** @type {unknown} */ _, /** @type {number | null} */ value) => told(value, chart.unit),
+            ...(chart.bars && { ...BARS, paths: Plotter.paths.bars?.({ size: [0.7, 60] }), fill: colour(this, `--series-${(at % SERIES) + 1}`) }),
           })),
         ],
         axes: [
-          { ...axis, space: 70 },
+          { ...axis, space: 70, values: (_, splits) => moments(splits) },
           { ...axis, size: 62, values: (_, marks) => marks.map((mark) => told(mark, chart.unit)) },
         ],
         hooks: { draw: [(plot) => this.drawMarks(plot, chart.marks)] },
@@ -113,6 +116,8 @@ class ChartElement extends HTMLElement {
     ctx.save();
     ctx.strokeStyle = ctx.fillStyle = colour(this, "--warn");
     ctx.font = `${11 * scale}px system-ui, sans-serif`;
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
     ctx.setLineDash([3 * scale, 3 * scale]);
     let free = -Infinity;
     for (const mark of marks) {
@@ -152,6 +157,28 @@ class ChartElement extends HTMLElement {
       location.assign(chart.href.replace("{since}", moment(since)).replace("{until}", moment(since + chart.step)));
     });
   }
+}
+
+/**
+ * The places of values without a neighbour, which no line would show.
+ * @param {(number | null)[]} values
+ */
+function alone(values) {
+  return values.flatMap((value, at) => (value != null && values[at - 1] == null && values[at + 1] == null ? [at] : []));
+}
+
+/**
+ * Moments for an axis, in UTC; the day stands where it begins.
+ * @param {number[]} splits Unix seconds
+ */
+function moments(splits) {
+  let day = "";
+  return splits.map((at) => {
+    const moment = new Date(at * 1000).toISOString();
+    const begins = moment.slice(5, 10) !== day;
+    day = moment.slice(5, 10);
+    return `${moment.slice(11, 16)}${begins ? `\n${day}` : ""}`;
+  });
 }
 
 /**

@@ -38,7 +38,7 @@ const LIST = [
 
 /** Heed keys on this page. */
 export function listenForKeys() {
-  let going = 0;
+  let going = -Infinity;
   const help = /** @type {HTMLButtonElement | null} */ (document.querySelector("[data-keys]"));
   if (help) {
     help.hidden = false;
@@ -53,7 +53,7 @@ export function listenForKeys() {
     }
     if (document.querySelector("dialog[open]")) return;
     if (performance.now() - going < 1200 && PLACES[key]) {
-      going = 0;
+      going = -Infinity;
       location.assign(PLACES[key]);
     } else if (key === "g") {
       going = performance.now();

@@ -60,8 +60,16 @@ export function stayFresh() {
     if (form) form.dataset.begun = "";
   });
   look();
-  const every = Number(main.dataset.every);
-  if (every) setInterval(() => document.hidden || refresh(), every * 1000);
+  // read anew each time: a page that waits for figures asks often, and seldom once it has them
+  const again = () => {
+    const every = Number(document.querySelector("main")?.dataset.every);
+    if (!every) return;
+    setTimeout(() => {
+      if (!document.hidden) refresh();
+      again();
+    }, every * 1000);
+  };
+  again();
 }
 
 /** Ask for this page again and put it in the place of what is shown. */

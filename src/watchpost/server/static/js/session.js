@@ -12,13 +12,14 @@ document.addEventListener("stepchosen", (event) => {
   const address = new URL(location.href);
   address.searchParams.set("after", String(Math.floor((number - 1) / PAGE) * PAGE));
   address.searchParams.set("step", id);
-  address.searchParams.set("trace", trace);
+  address.searchParams.delete("trace");
+  if (trace) address.searchParams.set("trace", trace);
   address.hash = "";
   history.replaceState(history.state, "", address);
   for (const row of document.querySelectorAll("tr.chosen")) row.classList.remove("chosen");
   clearTimeout(waiting);
-  const link = document.querySelector(`a[data-step="${id}"][data-trace="${trace}"]`);
-  if (link) link.closest("tr")?.classList.add("chosen");
+  const row = document.querySelector(`td a[data-step="${id}"]${trace && `[data-trace="${trace}"]`}`)?.closest("tr");
+  if (row) row.classList.add("chosen");
   else waiting = setTimeout(() => freshen().catch(() => {}), PAUSE_MS);
 });
 

@@ -1,13 +1,14 @@
 // <wp-timeline src="/api/sessions/KEY/timeline">: the steps of a session along time, or one beside the other, drawn on a canvas.
 //
 // Agents are lanes. Flags stand on top, what was used until when beneath, all of it in small above. Its steps stand on the page as a table too.
-// It tells of a step that somebody selected by the event `stepchosen`, {id, trace, number}; `choose(id, trace)` selects one.
+// It tells of a step that somebody selected by the event `stepchosen`, {id, trace, number}, `trace` empty where there is one alone;
+// `choose(id, trace)` selects one.
 import { boxOf, coloursOf, drawAxis, drawBars, drawFlags, drawSums, seen } from "./timeline_drawing.js";
 import { listenTo } from "./timeline_hands.js";
 import { StepPanel } from "./timeline_panel.js";
-import { joined, Steps } from "./timeline_steps.js";
-import { counted, lasting, made, visible } from "./timeline_texts.js";
-import { brief, legend, sentence, used } from "./timeline_words.js";
+import { goesOn, joined, Steps } from "./timeline_steps.js";
+import { after, counted, lasting, made, visible } from "./timeline_texts.js";
+import { brief, legend, sentence, used, usedWithin } from "./timeline_words.js";
 
 /** @typedef {import("./timeline_steps.js").Answer} Answer */
 /** @typedef {import("./timeline_drawing.js").View} View */
@@ -24,6 +25,8 @@ const NARROW = 560;
 const LANE_GAP = 7;
 const AGAIN = 200;
 const KEPT = "watchpost-timeline";
+/** Where less of the time was spent doing anything, steps are shown one beside the other unless somebody chose. */
+const IDLE = 0.3;
 
 export class Timeline extends HTMLElement {
   constructor() {
@@ -45,6 +48,8 @@ export class Timeline extends HTMLElement {
     this.width = 0;
     this.drawing = 0;
     this.busy = false;
+    /** Whether there is news that came while steps were being fetched. */
+    this.stale = false;
     /** @type {Place} */
     this.place = { left: 0, width: 1, tops: [], tall: 0 };
     /** @type {{text: string, y: number, lane: import("./timeline_steps.js").Lane}[]} */
@@ -128,8 +133,12 @@ export class Timeline extends HTMLElement {
    * @param {boolean} again
    */
   async load(again) {
-    if (this.busy) return;
+    if (this.busy) {
+      this.stale = true;
+      return;
+    }
     this.busy = true;
+    this.stale = false;
     try {
       const held = again && this.steps ? this.steps.answer : null;
       const answer = (held && (await this.fetchLater(held))) || (await this.fetchAll());
@@ -138,17 +147,14 @@ export class Timeline extends HTMLElement {
       if (!this.steps) this.fail();
     } finally {
       this.busy = false;
+      if (this.stale) this.load(true);
     }
   }
 
   /** @returns {Promise<Answer>} */
   async fetchAll() {
     let answer = await this.fetch(0);
-    while (answer.next !== null) {
-      const whole = joined(answer, await this.fetch(answer.next));
-      if (!whole) return this.fetchAll();
-      answer = whole;
-    }
+    while (answer.next !== null) answer = joined(answer, await this.fetch(answer.next));
     return answer;
   }
 
@@ -161,7 +167,7 @@ export class Timeline extends HTMLElement {
     const many = held.step_id.length;
     const from = Math.max(Math.min(running < 0 ? many : running, many - AGAIN), 0);
     const later = await this.fetch(from);
-    return later.next === null ? joined(held, later) : null;
+    return goesOn(held, later) ? joined(held, later) : null;
   }
 
   /**
@@ -197,7 +203,8 @@ export class Timeline extends HTMLElement {
       return;
     }
     if (!before?.many) {
-      this.view.bySteps = localStorage.getItem(KEPT) === "steps";
+      const kept = localStorage.getItem(KEPT);
+      this.view.bySteps = kept ? kept === "steps" : this.steps.busy() < IDLE;
       this.pressed();
     }
     if (wasWhole) this.fit();
@@ -249,7 +256,8 @@ export class Timeline extends HTMLElement {
   /** @param {number} at */
   idOf(at) {
     const { answer } = /** @type {Steps} */ (this.steps);
-    return { id: answer.step_id[at], trace: answer.traces[answer.trace[at]] };
+    // needed only where several could share an id
+    return { id: answer.step_id[at], trace: answer.traces.length > 1 ? answer.traces[answer.trace[at]] : "" };
   }
 
   open() {
@@ -355,6 +363,7 @@ export class Timeline extends HTMLElement {
     if (!steps) return;
     this.kinds.replaceChildren(...legend(steps));
     this.sums.replaceChildren(...used(steps));
+    this.told.textContent = "";
     this.nextFlag.disabled = !steps.flagged.length;
     this.stage.setAttribute("aria-label", `Timeline of ${counted(steps.many)} steps`);
   }
@@ -446,7 +455,7 @@ export class Timeline extends HTMLElement {
     on.textBaseline = "middle";
     if (place.left) {
       on.fillText("flags", 0, FLAGS / 2);
-      on.fillText("share used", 0, this.sumsTop + 10);
+      on.fillText("used", 0, this.sumsTop + 10);
     }
   }
 
@@ -540,8 +549,13 @@ export class Timeline extends HTMLElement {
       ? `${counted(steps.many)} steps in ${lasting(steps.last - steps.begin)}`
       : bySteps
         ? `steps ${counted(first + 1)} to ${counted(beyond)} of ${counted(steps.many)}`
-        : `${lasting(to - from)} from +${lasting(Math.max(from, 0))}`;
-    if (this.told.textContent !== text) this.told.textContent = text;
+        : `${lasting(to - from)} from ${after(Math.max(from, 0))}`;
+    if (this.told.textContent === text) return;
+    this.told.textContent = text;
+    for (const [name, words] of usedWithin(steps, this.view)) {
+      const place = this.sums.querySelector(`.${name}`);
+      if (place) place.textContent = words;
+    }
   }
 
   /** @param {number} at */
@@ -550,19 +564,20 @@ export class Timeline extends HTMLElement {
   }
 
   /**
-   * The step at a point of the canvas, -1 where there is none. A flag leads to its step, and so does what stands within three pixels.
+   * The step at a point of the canvas, -1 where there is none. A flag leads to its step, and a bar may be so many pixels beside the point.
    * @param {number} x
    * @param {number} y
+   * @param {number} near
    */
-  hit(x, y) {
+  hit(x, y, near) {
     const { steps, view, place } = this;
     if (!steps || x < place.left) return -1;
-    if (y < FLAGS) return this.marks.find((mark) => Math.abs(mark.x - x) < 8)?.at ?? -1;
+    if (y < FLAGS) return this.marks.find((mark) => Math.abs(mark.x - x) < near + 5)?.at ?? -1;
     const row = place.tops.findIndex((top) => y >= top - 1 && y <= top + place.tall + 2);
     if (row < 0) return -1;
     const unit = (view.to - view.from) / place.width;
     const there = view.from + (x - place.left) * unit;
-    const [first, beyond] = seen(steps, { ...view, from: there - 3 * unit, to: there + 3 * unit });
+    const [first, beyond] = seen(steps, { ...view, from: there - near * unit, to: there + near * unit });
     let best = -1;
     let rank = Infinity;
     for (let at = first; at < beyond; at++) {
@@ -570,7 +585,7 @@ export class Timeline extends HTMLElement {
       const begin = view.bySteps ? at : steps.start[at];
       const end = view.bySteps ? at + 1 : steps.end[at];
       const away = Math.max(begin - there, there - end, 0) / unit;
-      const found = (away > 3 ? Infinity : away) - (steps.failed[at] || steps.flagsOf.has(at) ? 0.5 : 0);
+      const found = (away > near ? Infinity : away) - (steps.failed[at] || steps.flagsOf.has(at) ? 0.5 : 0);
       if (found < rank) {
         rank = found;
         best = at;

@@ -3,7 +3,7 @@
 // Bars narrower than a pixel and a half are not drawn one by one: each pixel of a row shows the kind that fills most of it, fainter where
 // little of it is filled. So a frame costs as many rectangles as there are pixels, however many steps there are.
 import { colour } from "./themes.js";
-import { visible } from "./timeline_texts.js";
+import { counted, tick, visible } from "./timeline_texts.js";
 
 /**
  * @typedef {import("./timeline_steps.js").Steps} Steps
@@ -48,6 +48,8 @@ const NARROW = 1.5;
 const MARK = 5;
 const FONT = "11px system-ui, -apple-system, 'Segoe UI', sans-serif";
 const LETTER = 6.1;
+/** What conventions put before the name of a tool or model, which the colour of a bar says already. */
+const PREFIX = /^(execute_tool|chat|invoke_agent) (?=.)/;
 
 /**
  * What the roles of colour are now, as a canvas takes them.
@@ -217,7 +219,7 @@ function drawOpen(on, bars, tall, colours) {
 }
 
 /**
- * Failed steps: hatched where there is room, and a stroke that reaches below its row, which is seen at any width.
+ * Failed steps: hatched where there is room, else a stroke that reaches below its row.
  * @param {CanvasRenderingContext2D} on
  * @param {number[]} bars
  * @param {number} tall
@@ -227,11 +229,11 @@ function drawErrors(on, bars, tall, colours) {
   for (let n = 0; n < bars.length; n += 3) {
     const [x, y, wide] = bars.slice(n, n + 3);
     on.fillStyle = colours.bad;
-    on.fillRect(x, y, Math.max(wide, 1.5), tall);
     if (wide < 5) {
-      on.fillRect(x, y, 1.5, tall + 3);
+      on.fillRect(x, y + tall / 2, Math.max(wide, 1.5), tall / 2 + 3);
       continue;
     }
+    on.fillRect(x, y, wide, tall);
     on.save();
     on.beginPath();
     on.rect(x, y, wide, tall);
@@ -264,7 +266,7 @@ function drawNames(on, steps, texts, tall, colours) {
   for (let n = 0; n < texts.length; n += 4) {
     const [x, wide, y, at] = texts.slice(n, n + 4);
     const letters = Math.floor((wide - 8) / LETTER);
-    const name = visible(answer.names[answer.name[at]]);
+    const name = visible(answer.names[answer.name[at]]).replace(PREFIX, "");
     const text = name.length <= letters ? name : `${name.slice(0, letters - 1)}…`;
     const middle = y + tall / 2 + 0.5;
     if (steps.failed[at]) {
@@ -324,7 +326,7 @@ export function drawFlags(on, steps, view, place, y, colours) {
  * @param {number} rank
  * @param {Colours} colours
  */
-export function markColour(rank, colours) {
+function markColour(rank, colours) {
   return rank <= 2 ? colours.bad : rank === 3 ? colours.warn : colours.faint;
 }
 
@@ -366,7 +368,17 @@ export const SUMS = /** @type {const} */ ([
 ]);
 
 /**
- * What was used until when, each as a share of all that the session used of it.
+ * How many steps have been counted at a place across: what they used is used up to there.
+ * @param {Steps} steps
+ * @param {View} view
+ * @param {number} there
+ */
+export function placeOf(steps, view, there) {
+  return view.bySteps ? Math.min(Math.max(Math.floor(there), 0), steps.many) : steps.endedBy(there);
+}
+
+/**
+ * What was used until when, each as a share of what is used in all that is seen.
  * @param {CanvasRenderingContext2D} on
  * @param {Steps} steps
  * @param {View} view
@@ -385,20 +397,20 @@ export function drawSums(on, steps, view, place, top, tall, colours) {
   on.stroke();
   const places = new Uint32Array(Math.floor(place.width) + 1);
   for (let x = 0; x < places.length; x++) {
-    const there = view.from + (x / place.width) * (view.to - view.from);
-    places[x] = view.bySteps ? Math.min(Math.max(Math.floor(there), 0), steps.many) : steps.endedBy(there);
+    places[x] = placeOf(steps, view, view.from + (x / place.width) * (view.to - view.from));
   }
   on.lineWidth = 1.5;
   for (const [name, dash] of SUMS) {
-    const { byEnd, byStep, total, known } = steps.sums[name];
-    if (!known || !total) continue;
-    const sums = view.bySteps ? byStep : byEnd;
+    const sums = view.bySteps ? steps.sums[name].byStep : steps.sums[name].byEnd;
+    const least = sums[places[0]];
+    const total = sums[places[places.length - 1]] - least;
+    if (!(total > 0)) continue;
     on.strokeStyle = colours[name];
     on.setLineDash(/** @type {number[]} */ (/** @type {unknown} */ (dash)));
     on.beginPath();
     let before = -1;
     places.forEach((many, x) => {
-      const y = bottom - (tall - 2) * (sums[many] / total);
+      const y = bottom - (tall - 2) * ((sums[many] - least) / total);
       if (before >= 0 && before !== y) on.lineTo(place.left + x, before);
       if (before !== y || x === places.length - 1) on.lineTo(place.left + x, y);
       before = y;
@@ -409,7 +421,7 @@ export function drawSums(on, steps, view, place, top, tall, colours) {
 }
 
 const SECOND = 1e6;
-const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400].map((s) => s * SECOND);
+const ROUND = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400].map((s) => s * SECOND);
 
 /**
  * Lines across and their labels beneath.
@@ -425,7 +437,7 @@ export function drawAxis(on, view, place, top, bottom, colours) {
   const least = (span * 84) / place.width;
   const power = 10 ** Math.floor(Math.log10(least));
   const round = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= least) ?? least;
-  const every = view.bySteps ? Math.max(round, 1) : least < SECOND ? round : (STEPS.find((n) => n >= least) ?? round);
+  const every = view.bySteps ? Math.max(round, 1) : least < SECOND ? round : (ROUND.find((n) => n >= least) ?? round);
   on.strokeStyle = colours.line;
   on.fillStyle = colours.faint;
   on.font = FONT;
@@ -439,26 +451,9 @@ export function drawAxis(on, view, place, top, bottom, colours) {
     if (x < place.left || (view.bySteps && value < 1)) continue;
     on.moveTo(x, top);
     on.lineTo(x, bottom);
-    const label = view.bySteps ? `#${value.toLocaleString("en")}` : tick(value, every);
+    const label = view.bySteps ? `#${counted(value)}` : tick(value, every);
     const wide = on.measureText(label).width;
     on.fillText(label, Math.min(x + 3, place.left + place.width - wide), bottom + 12);
   }
   on.stroke();
-}
-
-/**
- * A moment on the axis, exact enough to be told from the one beside it.
- * @param {number} us
- * @param {number} every
- */
-function tick(us, every) {
-  if (us === 0) return "0";
-  const digits = every >= SECOND ? 0 : Math.min(Math.ceil(-Math.log10(every / SECOND)), 6);
-  const seconds = us / SECOND;
-  if (seconds < 1 && seconds > -1) return every < 1000 ? `${+(us / 1000).toFixed(3)} ms` : `${Math.round(us / 1000)} ms`;
-  if (seconds < 60) return `${seconds.toFixed(digits)} s`;
-  const whole = Math.floor(+seconds.toFixed(digits));
-  const rest = (whole % 60).toString().padStart(2, "0") + (digits ? (seconds - Math.floor(seconds)).toFixed(digits).slice(1) : "");
-  const minutes = Math.floor(whole / 60);
-  return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${(minutes % 60).toString().padStart(2, "0")}:${rest}`;
 }

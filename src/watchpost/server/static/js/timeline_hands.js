@@ -5,6 +5,9 @@
 /** A pointer that moved less was a click. */
 const STILL = 4;
 const EDGE = 7;
+/** So many pixels beside a bar still mean it. */
+const NEAR = 3;
+const FINGER = 12;
 /** So long after the last turn of a wheel a new one begins. */
 const PAUSE_MS = 300;
 
@@ -17,6 +20,12 @@ export function listenTo(timeline) {
     if (event.ctrlKey || event.metaKey || event.altKey || !press(timeline, event)) return;
     event.preventDefault();
     event.stopPropagation();
+    timeline.hovered = timeline.selected;
+    timeline.pointer = null;
+  });
+  timeline.stage.addEventListener("blur", () => {
+    timeline.hovered = -1;
+    timeline.ask();
   });
 }
 
@@ -108,7 +117,7 @@ function drag(timeline) {
     const pressed = held.has(event.pointerId);
     release(event);
     if (!pressed || moved >= STILL) return;
-    const at = timeline.hit(event.offsetX, event.offsetY);
+    const at = timeline.hit(event.offsetX, event.offsetY, event.pointerType === "touch" ? FINGER : NEAR);
     if (at >= 0) timeline.select(at, true, false);
   });
   canvas.addEventListener("pointercancel", release);
@@ -124,7 +133,7 @@ function drag(timeline) {
  */
 function hover(timeline, event) {
   if (event.pointerType === "touch") return;
-  const at = timeline.hit(event.offsetX, event.offsetY);
+  const at = timeline.hit(event.offsetX, event.offsetY, NEAR);
   timeline.canvas.classList.toggle("over", at >= 0);
   timeline.pointer = event.offsetX;
   if (at < 0 && timeline.hovered < 0) return;

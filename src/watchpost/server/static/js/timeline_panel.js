@@ -1,6 +1,6 @@
 // The step that is selected on a timeline: its facts at once, and what it was given and answered as soon as that is fetched.
 import { SEVERITIES } from "./timeline_steps.js";
-import { counted, dollars, lasting, made, visible } from "./timeline_texts.js";
+import { after, counted, dollars, lasting, made, visible } from "./timeline_texts.js";
 
 /** @typedef {import("./timeline_steps.js").Steps} Steps */
 /**
@@ -72,7 +72,7 @@ export class StepPanel {
     const facts = made("dl", "facts");
     const add = (/** @type {string} */ name, /** @type {string} */ value) =>
       facts.append(made("div", "", made("dt", "", name), made("dd", "", value)));
-    add("At", `+${lasting(steps.start[at])}`);
+    add("At", after(steps.start[at]));
     add("Took", steps.running[at] ? "running" : answer.duration_us[at] === null ? "not reported" : lasting(answer.duration_us[at] ?? 0));
     const [input, output, cost] = [answer.input_tokens[at], answer.output_tokens[at], answer.cost_usd[at]];
     if (input !== null || output !== null) {
@@ -82,7 +82,12 @@ export class StepPanel {
     const open = made("a", "open", "Open step");
     open.href = this.address(steps, at);
     const listed = made("a", "", "In the list");
-    listed.href = `#step-${answer.step_id[at]}`;
+    const row = `step-${answer.step_id[at]}`;
+    listed.href = `#${row}`;
+    // the list has pages, and may show another one
+    listed.addEventListener("click", () => {
+      if (!document.getElementById(row)) listed.href = `?step=${answer.step_id[at]}&trace=${answer.traces[answer.trace[at]]}#${row}`;
+    });
     const more = made("div", "more", made("p", "note", "…"));
     this.inner.replaceChildren(head, line, facts, made("p", "links", open, listed), more);
     this.waiting = setTimeout(() => this.fetch(steps, at, more), PAUSE_MS);

@@ -43,17 +43,23 @@ const PLACED = /** @type {const} */ (["kind", "agent", "name", "status", "trace"
 const PLAIN = /** @type {const} */ (["step_id", "parent", "start_us", "duration_us", "input_tokens", "output_tokens", "cost_usd"]);
 
 /**
- * One answer with another, later one behind its first `later.after` steps, or null where they do not fit together.
+ * Whether a later answer goes on from one that is held: a step that came late to a place before moves the numbers of all after it.
  * @param {Answer} held
  * @param {Answer} later
- * @returns {Answer | null}
+ */
+export function goesOn(held, later) {
+  const { after, step_id } = later;
+  return later.next === null && step_id[0] === held.step_id[after] && after + step_id.length === later.steps;
+}
+
+/**
+ * One answer with another, later one behind its first `later.after` steps.
+ * @param {Answer} held
+ * @param {Answer} later
+ * @returns {Answer}
  */
 export function joined(held, later) {
   const at = later.after;
-  if (at > held.step_id.length) return null;
-  // a step that came late moves the numbers of those after it
-  if (at < held.step_id.length && later.step_id[0] !== held.step_id[at]) return null;
-  if (later.next === null && at + later.step_id.length !== later.steps) return null;
   /** @type {any} */
   const whole = { ...later, after: 0 };
   TABLES.forEach((table, n) => {
@@ -164,10 +170,14 @@ export class Steps {
     return -1;
   }
 
-  /** @param {number} at */
-  worst(at) {
-    const flags = this.flagsOf.get(at);
-    return flags ? Math.min(...flags.map((flag) => this.flagRank[flag])) : -1;
+  /** How much of the time anything was done, as a share. */
+  busy() {
+    let sum = 0;
+    for (let at = 0; at < this.many; at++) {
+      const from = Math.max(this.start[at], at ? this.reach[at - 1] : -Infinity);
+      sum += Math.max(this.end[at] - from, 0);
+    }
+    return sum / (this.last - this.begin);
   }
 
   /** Where to look first: the gravest flag, else the first error, else nowhere. */

@@ -1,8 +1,9 @@
 // What a timeline says beside its drawing: its legend, what was used, and a step in a line or a sentence.
-import { KIND_ROLES, SUMS } from "./timeline_drawing.js";
-import { counted, dollars, lasting, made, short, visible } from "./timeline_texts.js";
+import { KIND_ROLES, placeOf, SUMS } from "./timeline_drawing.js";
+import { after, counted, dollars, lasting, made, short, visible } from "./timeline_texts.js";
 
 /** @typedef {import("./timeline_steps.js").Steps} Steps */
+/** @typedef {import("./timeline_drawing.js").View} View */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -30,18 +31,34 @@ export function legend(steps) {
 }
 
 /**
- * What the whole session used, in the strokes of the lines that add it up.
+ * What is used, in the strokes of the lines that add it up.
  * @param {Steps} steps
  */
 export function used(steps) {
   return SUMS.map(([name, dash]) => {
-    const { total, known } = steps.sums[name];
     const [words, role] = USED[name];
     const line = drawn("0 0 20 6", "M0 3h20");
     line.shape.style.stroke = `var(${role})`;
     line.shape.setAttribute("stroke-width", "2");
     line.shape.setAttribute("stroke-dasharray", dash.join(" "));
-    return made("span", "", line.all, `${words} ${!known ? "not reported" : name === "cost" ? dollars(total) : short(total)}`);
+    const { known } = steps.sums[name];
+    return made("span", "", line.all, `${words} `, made("span", name, known ? "" : "not reported"));
+  });
+}
+
+/**
+ * How much is used between two places of steps, of how much in all.
+ * @param {Steps} steps
+ * @param {View} view
+ * @returns {[string, string][]} by name
+ */
+export function usedWithin(steps, view) {
+  const [from, to] = [placeOf(steps, view, view.from), placeOf(steps, view, view.to)];
+  return SUMS.filter(([name]) => steps.sums[name].known).map(([name]) => {
+    const { byEnd, byStep, total } = steps.sums[name];
+    const sums = view.bySteps ? byStep : byEnd;
+    const say = (/** @type {number} */ value) => (name === "cost" ? dollars(value) : short(value));
+    return [name, to - from >= steps.many ? say(total) : `${say(sums[to] - sums[from])} of ${say(total)}`];
   });
 }
 
@@ -108,7 +125,7 @@ export function brief(steps, at, here) {
   const { answer } = steps;
   const tokens = [answer.input_tokens[at], answer.output_tokens[at]];
   const cost = answer.cost_usd[at];
-  const facts = [steps.running[at] ? "running" : lasting(steps.end[at] - steps.start[at]), `at +${lasting(steps.start[at])}`];
+  const facts = [steps.running[at] ? "running" : lasting(steps.end[at] - steps.start[at]), `at ${after(steps.start[at])}`];
   if (tokens.some((value) => value !== null)) {
     facts.push(`${tokens.map((value) => (value === null ? "–" : counted(value))).join(" → ")} tokens`);
   }

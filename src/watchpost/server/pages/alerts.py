@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal, get_args
+from datetime import datetime
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,14 +18,29 @@ from watchpost.alerting.matcher import Matcher
 from watchpost.alerting.message import is_web
 from watchpost.model.flag import SEVERITIES, Severity
 from watchpost.query.alerts import AlertFilter
+from watchpost.rules.tally import EXAMPLES
 from watchpost.server.alert_routes import let_in
-from watchpost.server.alerts import MATCHER_LENGTH, AcknowledgementGiven, AlertAnswer, Alerts, SilenceGiven, StateName
-from watchpost.server.answers import moment
+from watchpost.server.alerts import (
+    MATCHER_LENGTH,
+    AcknowledgementGiven,
+    AlertAnswer,
+    AlertDetail,
+    Alerts,
+    SilenceGiven,
+    StateName,
+)
+from watchpost.server.answers import SessionAnswer, moment
 from watchpost.server.api import Cursor, Text
-from watchpost.server.archive import read_cursor
+from watchpost.server.archive import Archive, read_cursor
 from watchpost.server.json_body import read_form
+from watchpost.server.measures import Measures
+from watchpost.server.notices import NoticeLog
 from watchpost.server.pages.rendering import rendered
+from watchpost.server.pages.rule_chart import NS, Drawn, around
+from watchpost.server.pages.runbook import blocks
+from watchpost.server.problem import ParameterError
 from watchpost.server.review import BY_LENGTH, NOTE_LENGTH
+from watchpost.server.rule_book import RuleBook
 
 SHOWN = 200
 """Alerts of one state on one page."""
@@ -40,7 +56,19 @@ LENGTHS = (
 )
 """Seconds that a silence may last, and how that is called."""
 
-_FILTERS = ("project", "rule", "severity", "state")
+TABS = (("Firing", ""), ("Pending", "pending"), ("Resolved", "resolved"), ("All", "any"))
+"""What lists there are, and their states; what fires stands before what is pending in the first."""
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """What the pages are made from."""
+
+    alerts: Alerts
+    notices: NoticeLog
+    rules: RuleBook
+    measures: Measures
+    archive: Archive
+    now_ns: Callable[[], int]
 
 
 class SilenceAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,9 +90,10 @@ class _Section(msgspec.Struct, frozen=True):
     next: str | None
 
 
-def router(alerts: Alerts, now_ns: Callable[[], int]) -> APIRouter:
+def router(desk: Desk) -> APIRouter:
     """The routes. Those that only read the stores are plain functions, which run in worker threads."""
     routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    alerts = desk.alerts
 
     @routes.get("/alerts")
     def page(
@@ -78,20 +107,32 @@ def router(alerts: Alerts, now_ns: Callable[[], int]) -> APIRouter:
         asked = {"project": project, "rule": rule, "severity": severity, "state": state}
         wanted = AlertFilter(project, rule, "" if state == "any" else state, severity, read_cursor(cursor), SHOWN)
         return _shown(
+            desk,
             "alerts.html",
             sections=[_listed(alerts, wanted, asked)] if state else _standing(alerts, wanted, asked),
             asked=asked,
-            filtered=any(asked.values()),
+            filtered=any((project, rule, severity)),
+            tabs=[(name, f"/alerts?{urlencode(_held({**asked, 'state': of}))}".rstrip("?"), of) for name, of in TABS],
             later=bool(cursor),
             first_page="?" + urlencode(_held(asked)),
             severities=SEVERITIES,
-            alert_states=(*get_args(StateName), "any"),
-            now=moment(now_ns()),
+            quiet=len([each for each in alerts.silences(expired=False).silences if each.state == "active"]),
         )
 
     @routes.get("/alerts/{alert_id}")
     def one(alert_id: str) -> Response:
-        return _shown("alert.html", found=alerts.one(alert_id), now=moment(now_ns()))
+        found = alerts.one(alert_id)
+        return _shown(
+            desk,
+            "alert.html",
+            found=found,
+            words=desk.rules.words(found.alert.rule),
+            drawn=_drawn(desk, found),
+            sessions=_sessions(desk, found.alert),
+            elsewhere=_elsewhere(found.alert),
+            runbook=blocks(desk.rules.runbook(found.alert.runbook)),
+            notices=desk.notices.about(alert_id).notices,
+        )
 
     @routes.post("/alerts/{alert_id}/acknowledge")
     async def acknowledge(request: Request, alert_id: str) -> Response:
@@ -107,7 +148,7 @@ def router(alerts: Alerts, now_ns: Callable[[], int]) -> APIRouter:
 
     @routes.get("/silences")
     def silences(expired: Annotated[bool, Query()] = False) -> Response:
-        return _shown("silences.html", found=alerts.silences(expired=expired), expired=expired)
+        return _shown(desk, "silences.html", found=alerts.silences(expired=expired), expired=expired)
 
     @routes.post("/silences")
     async def silence(request: Request) -> Response:
@@ -129,7 +170,13 @@ def matchers_of(labels: dict[str, str]) -> str:
     return ", ".join(str(Matcher(name, "=", value)) for name, value in kept)
 
 
-def _shown(template: str, **values: object) -> Response:
+def many_sessions(alert: AlertAnswer) -> str:
+    """How many sessions an alert names; it keeps no more than a few as examples."""
+    many = len(alert.sessions)
+    return f"{many}{'+' if many >= EXAMPLES else ''} session{'' if many == 1 else 's'}" if many else ""
+
+
+def _shown(desk: Desk, template: str, **values: object) -> Response:
     """A page with all that the forms on it need."""
     return rendered(
         template,
@@ -139,7 +186,9 @@ def _shown(template: str, **values: object) -> Response:
         comment_length=NOTE_LENGTH,
         matcher_length=MATCHER_LENGTH,
         matchers_of=matchers_of,
+        many_sessions=many_sessions,
         is_web=is_web,
+        now=moment(desk.now_ns()),
         **values,
     )
 
@@ -183,3 +232,40 @@ def _gravest(alerts: Alerts, wanted: AlertFilter, asked: dict[str, str]) -> _Sec
         if page.next:
             return _Section(wanted.state, found, following)
     return _Section(wanted.state, found, None)
+
+
+def _drawn(desk: Desk, found: AlertDetail) -> Drawn | None:
+    """The rule's measure around the alert; None where it has none, or where it cannot be asked as the rule asked it then."""
+    alert = found.alert
+    figure = desk.rules.figure(alert.rule, {**alert.labels, "project": alert.project})
+    if figure is None:
+        return None
+    began_ns, over_ns = _ns(alert.fired_at or alert.since), _ns(alert.resolved_at) or None
+    try:
+        return around(
+            desk.measures, figure, fired_ns=began_ns, over_ns=over_ns, now_ns=desk.now_ns(), threshold=alert.threshold
+        )
+    except ParameterError:
+        return None
+
+
+def _sessions(desk: Desk, alert: AlertAnswer) -> list[tuple[str, SessionAnswer | None]]:
+    """The sessions that an alert names, by their keys; None for one that is not kept under it any more."""
+    found = {session.key: session for session in desk.archive.listed(alert.sessions)}
+    return [(key, found.get(key)) for key in alert.sessions]
+
+
+def _elsewhere(alert: AlertAnswer) -> str:
+    """Where the sessions of the alert's time and labels stand."""
+    asked = {
+        "project": alert.project,
+        **{name: alert.labels.get(name, "") for name in ("workflow", "service", "user_id", "release", "flag")},
+        "since": alert.since or "",
+        "until": alert.resolved_at or "",
+    }
+    return f"/sessions?{urlencode(_held(asked))}"
+
+
+def _ns(value: str | None) -> int:
+    """A moment of an answer in Unix nanoseconds, 0 for none."""
+    return round(datetime.fromisoformat(value).timestamp()) * NS if value else 0
