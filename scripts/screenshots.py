@@ -55,8 +55,8 @@ BIGGEST = 150_000
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 SHARPNESS = 2
 """Pixels of a picture for each of the page's, across and down."""
-COLOURS = (256, 128, 64)
-"""How many colours a picture has: the most with which it is small enough."""
+FEWER = (256, 128, 64)
+"""How many colours a picture has that would be too big with all of them: the most with which it is small enough."""
 
 HOURS = 46
 RUNS = 700
@@ -273,16 +273,20 @@ def take(browser: Browser, address: str, picture: str, folder: Path | None) -> b
 
 
 def small(screenshot: bytes) -> bytes:
-    """A picture as WebP without loss, in as many colours as keep it below `BIGGEST` bytes, or in the fewest."""
+    """A picture as WebP without loss; where that is more than `BIGGEST` bytes, in as many colours as are not, or in the fewest."""
     drawn = Image.open(io.BytesIO(screenshot)).convert("RGB")
-    packed = b""
-    for colours in COLOURS:
-        sink = io.BytesIO()
-        drawn.quantize(colours, dither=Image.Dither.NONE).convert("RGB").save(sink, "WEBP", lossless=True, method=6)
-        packed = sink.getvalue()
+    packed = _packed(drawn)
+    for colours in FEWER:
         if len(packed) <= BIGGEST:
             break
+        packed = _packed(drawn.quantize(colours, dither=Image.Dither.NONE).convert("RGB"))
     return packed
+
+
+def _packed(drawn: Image.Image) -> bytes:
+    sink = io.BytesIO()
+    drawn.save(sink, "WEBP", lossless=True, method=6)
+    return sink.getvalue()
 
 
 if __name__ == "__main__":

@@ -91,10 +91,13 @@ def alarmed_running(folder: Path) -> Iterator[WatchpostProcess]:
     (folder / "loops.md").write_text(
         "# Loops\n\n## Look first\n\n1. Read `the answers` of the tool.\n", encoding="utf-8"
     )
-    key = {"WATCHPOST_CHANNELS__ONCALL__ROUTING_KEY": HIDDEN}
     with (
         NoticeReceiver() as receiver,
-        WatchpostProcess(folder, SETTINGS.format(url=receiver.url, secret=receiver.secret), **key) as site,
+        WatchpostProcess(
+            folder,
+            SETTINGS.format(url=receiver.url, secret=receiver.secret),
+            WATCHPOST_CHANNELS__ONCALL__ROUTING_KEY=HIDDEN,
+        ) as site,
     ):
         loop(site, "get_order")
         eventually(lambda: alerts(site, "ShopLoops") or None)

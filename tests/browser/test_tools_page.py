@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import quote
 from urllib.request import urlopen
 
 import msgspec
@@ -148,11 +149,27 @@ def test_a_tool_of_which_nothing_is_known_is_not_found(visitor: Visitor) -> None
     visitor.complaints = [each for each in visitor.complaints if "404" not in each]
 
 
+def test_a_hostile_name_of_a_tool_is_shown_and_does_nothing(visitor: Visitor, site: WatchpostProcess) -> None:
+    name = "a/<script>document.title='taken'</script>\u202e"
+    send(site.url, "hostile tool", name, [{"<b>": 1}])
+    eventually(lambda: known(site, name))
+    page = visitor.open(f"/tools/{quote(name, safe='')}?project=default")
+    expect(page.locator("h1")).to_have_text("a/<script>document.title='taken'</script>U+202E")
+    expect(page).to_have_title(re.compile("^a/<script>.*U\\+202E · Watchpost$"))
+    labels = json.loads(page.locator("wp-chart").first.get_attribute("data-chart") or "")["series"]
+    assert [each["label"] for each in labels] == ["all"]
+    page = visitor.open(f"/measures/tool_calls?by=tool&tool={quote(name)}")
+    expect(page.locator(".groups td").first).to_contain_text("U+202E")
+    assert "\u202e" not in (page.locator("wp-chart").get_attribute("data-chart") or "").split('"href"')[0]
+
+
 @pytest.mark.parametrize(("size", "dark"), [(WIDE, True), (PHONE, False)], ids=["dark", "phone"])
 def test_a_tool_keeps_nobody_out_and_fits_its_screen(
     visitor: Visitor, invoices: Tool, size: tuple[int, int], *, dark: bool
 ) -> None:
     for address in (
+        "/tools",
+        "/measures",
         f"/tools/{invoices.tool}?project=default",
         "/measures/tool_calls?by=tool&compare=previous",
         "/measures/tool_calls/sessions?tool=get_invoice",

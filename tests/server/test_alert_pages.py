@@ -21,6 +21,7 @@ from watchpost.ingest.request import OverloadedError
 from watchpost.model.alert import Pending, Resolved
 from watchpost.model.silence import Acknowledgement, Silence
 from watchpost.server.pages.alerts import SHOWN, matchers_of
+from watchpost.store.state import Cursor, StateBatch
 
 QUIET = {"matchers": 'alertname="Loops"', "by": "ann", "comment": "a release", "seconds": "3600"}
 
@@ -161,6 +162,7 @@ def test_what_there_is_no_word_of_is_not_shown_as_over(desk: AlertDesk, house: H
 
 def test_an_alert_says_why_it_fired_what_to_do_and_who_was_told(desk: AlertDesk, house: House) -> None:
     told = desk.fire()
+    desk.state.commit(StateBatch(Cursor(9, 9), notices=desk.notices))
     event = {"value": 7.0, "threshold": 0.0, "window": "10m", "runbook": "runbooks/loops.md"}
     found = desk.add(alert(firing(), "AgentLooping", **event))
     text = " ".join(Page(house.get(f"/alerts/{found.id}").text).text.split())

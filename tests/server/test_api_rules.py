@@ -39,5 +39,9 @@ def test_every_rule_is_told_in_words_with_how_many_of_its_alerts_stand_how(tmp_p
     assert sum(rule["firing"] + rule["pending"] for rule in rules) == 3
 
 
-def test_where_no_rule_is_at_work_there_is_none_to_tell_of() -> None:
-    assert msgspec.json.decode(House().get("/api/rules").content) == {"rules": []}
+def test_where_no_rule_is_at_work_there_is_none_to_tell_of(tmp_path: Path) -> None:
+    desk = AlertDesk(tmp_path)
+    house = House(alerts=desk.alerts)
+    assert msgspec.json.decode(house.get("/api/rules").content) == {"rules": []}
+    assert "No rule is at work" in house.get("/rules").text
+    desk.state.close()

@@ -20,7 +20,6 @@ from watchpost.server.alerts import (
     AlertDetail,
     Alerts,
     AlertsAnswer,
-    RulesAnswer,
     SilenceAnswer,
     SilenceGiven,
     SilencesAnswer,
@@ -29,6 +28,7 @@ from watchpost.server.alerts import (
 from watchpost.server.api import Cursor, JsonResponse, Limit, Text, described
 from watchpost.server.archive import read_cursor
 from watchpost.server.json_body import body_of, read_json
+from watchpost.server.rule_answers import RulesAnswer
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
 

@@ -21,12 +21,12 @@ from watchpost.query.alerts import AlertFilter
 from watchpost.query.measures import Unit
 from watchpost.rules.event import unit_of
 from watchpost.rules.rule import Rule
-from watchpost.rules.words import in_words
 from watchpost.server.alert_hold import NO_ROUTING, Hold, Holds, InhibitedBy, MutedBy
 from watchpost.server.answers import moment
 from watchpost.server.archive import write_cursor
 from watchpost.server.problem import NotFoundError, ParameterError
 from watchpost.server.review import BY_LENGTH, NOTE_LENGTH, WAIT_S, Notebook
+from watchpost.server.rule_answers import RulesAnswer, rule_answer
 from watchpost.server.words import line, note
 from watchpost.store.alerts import AlertMemory, AlertReader, StandingAlert
 
@@ -141,28 +141,6 @@ class SilenceGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     everything: bool = False
 
 
-class RuleAnswer(msgspec.Struct, frozen=True):
-    """One rule at work, and how many of its groups are pending and fire. `looks_at` and `condition` are words for people."""
-
-    name: str
-    severity: Severity
-    owner: str
-    runbook: str
-    looks_at: str
-    condition: str
-    window_seconds: float
-    for_seconds: float
-    labels: dict[str, str]
-    pending: int
-    firing: int
-
-
-class RulesAnswer(msgspec.Struct, frozen=True):
-    """Every rule at work, by name."""
-
-    rules: list[RuleAnswer]
-
-
 class Alerts:
     """Answers how alerts stand. It reads the state store and blocks, but for what is asynchronous; call it from a worker thread."""
 
@@ -204,7 +182,9 @@ class Alerts:
 
     def rules(self) -> RulesAnswer:
         """Every rule at work, by name, and how its groups stand."""
-        standing = Counter((alert.rule, state_name(alert)) for alert in self._memory.standing())
+        standing: Counter[tuple[str, str]] = Counter(
+            (alert.rule, state_name(alert)) for alert in self._memory.standing()
+        )
         return RulesAnswer([rule_answer(rule, standing) for rule in self._rules])
 
     async def acknowledge(self, alert_id: str, given: AcknowledgementGiven) -> tuple[AlertDetail, bool]:
@@ -318,24 +298,6 @@ def _check_matchers(matchers: Sequence[str]) -> None:
         raise ParameterError("matchers", f"are at most {MATCHERS} of at most {MATCHER_LENGTH} characters")
     if any("\ud800" <= char <= "\udfff" for text in matchers for char in text):
         raise ParameterError("matchers", "are no Unicode")
-
-
-def rule_answer(rule: Rule, standing: Mapping[tuple[str, StateName], int]) -> RuleAnswer:
-    """A rule in words; `standing` says how many alerts of which rule are in which state."""
-    looks_at, condition = in_words(rule)
-    return RuleAnswer(
-        rule.name,
-        rule.severity,
-        rule.owner,
-        rule.runbook,
-        looks_at,
-        condition,
-        rule.window_ns / 1e9,
-        rule.for_ns / 1e9,
-        rule.labels,
-        standing.get((rule.name, "pending"), 0),
-        standing.get((rule.name, "firing"), 0),
-    )
 
 
 def groups_of(memory: AlertMemory) -> Mapping[str, GroupState]:

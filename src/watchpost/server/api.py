@@ -18,7 +18,6 @@ from watchpost.server.alerts import (
     AcknowledgementGiven,
     AlertDetail,
     AlertsAnswer,
-    RulesAnswer,
     SilenceAnswer,
     SilenceGiven,
     SilencesAnswer,
@@ -51,6 +50,7 @@ from watchpost.server.release_versions import VersionsAnswer
 from watchpost.server.releases import ReleaseAnswer, ReleaseGiven, ReleasesAnswer, RetractionGiven
 from watchpost.server.review import KindsAnswer, PrecisionsAnswer, VerdictGiven
 from watchpost.server.route_tree import RoutesAnswer
+from watchpost.server.rule_answers import RulesAnswer
 from watchpost.server.rule_book import RuleDetail
 from watchpost.server.search import Search, session_filter
 from watchpost.server.slos import SlosAnswer

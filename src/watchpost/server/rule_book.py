@@ -11,8 +11,9 @@ from watchpost.query.measures import Unit
 from watchpost.rules.event import unit_of
 from watchpost.rules.rule import Rule
 from watchpost.rules.rule_text import RuleText
-from watchpost.server.alerts import RuleAnswer, rule_answer, state_name
+from watchpost.server.alerts import state_name
 from watchpost.server.problem import NotFoundError
+from watchpost.server.rule_answers import RuleAnswer, rule_answer
 from watchpost.server.rule_figure import RuleFigure, figure_of
 from watchpost.store.alerts import AlertMemory
 
@@ -57,7 +58,9 @@ class RuleBook:
         """One rule; raises `NotFoundError`."""
         if (rule := self._rules.get(name)) is None:
             raise NotFoundError(f"no rule {name}")
-        standing = Counter((alert.rule, state_name(alert)) for alert in self._memory.standing())
+        standing: Counter[tuple[str, str]] = Counter(
+            (alert.rule, state_name(alert)) for alert in self._memory.standing()
+        )
         stands = self._text_of(rule)
         return RuleDetail(
             rule_answer(rule, standing),

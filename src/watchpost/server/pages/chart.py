@@ -10,6 +10,7 @@ import msgspec
 from markupsafe import Markup
 
 from watchpost.server.measures import MeasuredAnswer, PointAnswer, SeriesAnswer
+from watchpost.server.pages.display import shown
 from watchpost.server.releases import ReleaseAnswer
 
 MOST_SERIES = 8
@@ -48,7 +49,7 @@ class Chart(msgspec.Struct, frozen=True):
 
 def chart_of(answer: MeasuredAnswer, href: str = "", *, bars: bool = False) -> Chart:
     """The first groups of an answer that was asked for by step, and its releases; with the window before where it is compared."""
-    lines = [Line(group_name(series), [number(point) for point in series.points]) for series in answer.series]
+    lines = [Line(plain(group_name(series)), [number(point) for point in series.points]) for series in answer.series]
     if len(answer.series) == 1 and any(point.before for point in answer.series[0].points):
         lines.append(Line("before", [number(point.before) for point in answer.series[0].points], dashed=True))
     times = [seconds(point.since) for point in answer.series[0].points] if answer.series else []
@@ -62,10 +63,16 @@ def group_name(series: SeriesAnswer) -> str:
     return ", ".join(value or "(none)" for value in series.group.values()) or "all"
 
 
+def plain(text: str, limit: int = 60) -> str:
+    """Text for a drawing: cut, with what would hide or reorder it made visible."""
+    return shown(text, limit).striptags()
+
+
 def marks(releases: Sequence[ReleaseAnswer]) -> list[Mark]:
     """Releases as marks, the earliest first."""
     return sorted(
-        (Mark(seconds(each.at), f"{each.kind} {each.version}"[:40]) for each in releases), key=lambda mark: mark.at
+        (Mark(seconds(each.at), plain(f"{each.kind} {each.version}", 40)) for each in releases),
+        key=lambda mark: mark.at,
     )
 
 

@@ -14,7 +14,7 @@ from watchpost.alerting.message import is_web
 from watchpost.ingest.request import OverloadedError
 from watchpost.model.flag import SEVERITIES
 from watchpost.query.alerts import AlertFilter
-from watchpost.server.alerts import Alerts, RuleAnswer
+from watchpost.server.alerts import Alerts
 from watchpost.server.answers import moment
 from watchpost.server.backtest import Backtests
 from watchpost.server.backtest_answers import BacktestGiven, RuleBacktest, RuleReview
@@ -25,6 +25,7 @@ from watchpost.server.pages.rendering import rendered
 from watchpost.server.pages.rule_chart import DAY_NS, NS, Drawn, lately
 from watchpost.server.pages.runbook import blocks
 from watchpost.server.problem import ParameterError
+from watchpost.server.rule_answers import RuleAnswer
 from watchpost.server.rule_book import RuleBook
 from watchpost.server.rule_review import RuleReviews
 
