@@ -13,6 +13,8 @@ from playwright.sync_api import Page, expect
 from visitor import PHONE, Visitor
 from watchpost_process import WatchpostProcess
 
+from watchpost.server.pages.chart import plain
+
 WINDOW = "window=30d"
 
 
@@ -65,7 +67,12 @@ def test_groups_say_what_the_api_says(visitor: Visitor, site: WatchpostProcess) 
     assert len(found.series) > 5
     told = [(row[0], row[1], row[3], row[5]) for row in rows(page)]
     assert told == [
-        (one.group["tool"] or "(none)", str(one.total.value), str(one.total.counted), str(one.total.sessions))
+        (
+            plain(one.group["tool"], 80) or "(none)",
+            str(one.total.value),
+            str(one.total.counted),
+            str(one.total.sessions),
+        )
         for one in found.series
     ]
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watchpost.server.pages import display
 from watchpost.server.pages.display import HIDDEN, block, count, duration, is_blank, is_short, money, shown, visible
 
 CODE_POINT = re.compile(r'<span class="code-point">U\+([0-9A-F]{4,6})</span>')
@@ -126,3 +127,11 @@ def test_how_deep_a_value_nests_is_asked_without_going_there() -> None:
     assert not is_short(objects)
     assert not is_blank(lists)
     assert not is_blank(objects)
+
+
+def test_bytes_and_lengths_of_rules_are_short_and_have_their_unit() -> None:
+    assert [display.size(each) for each in (0, 999, 1000)] == ["0 B", "999 B", '<span title="1,000 B">1 kB</span>']
+    assert "1 MB" in display.size(999_600)
+    assert "58.3 GB" in display.size(58_312_000_000)
+    assert [display.span(each) for each in (300, 5400, 7 * 86_400, 45)] == ["5m", "90m", "7d", "45s"]
+    assert (display.amount(0.25, "share"), display.amount(2.5, None)) == ("25 %", "2.5")

@@ -25,6 +25,9 @@ FREE = 0.05
 
 NOT_JUDGED_S = 120.0
 
+SAID = 120
+"""Characters of what a channel answered that are repeated."""
+
 _NS = 10**9
 
 Kind = Literal["lost", "late", "full", "blind"]
@@ -68,7 +71,7 @@ def _lost(numbers: HealthNumbers, failures: Mapping[str, NoticeAnswer]) -> Itera
             )
     for (channel, state), many in sorted(numbers.outbox.items()):
         if state == "failed" and many:
-            said = f"It last answered: {failures[channel].detail}. " if channel in failures else ""
+            said = f"It last answered: {_cut(failures[channel].detail)}. " if channel in failures else ""
             yield Trouble(
                 "lost",
                 "error",
@@ -101,7 +104,7 @@ def _late(numbers: HealthNumbers, unready: str | None, failures: Mapping[str, No
                 "late",
                 "warning",
                 f"{_notices(waiting, channel)} not taken yet",
-                f"It last answered: {last.detail}. Notices are tried again by themselves for about three days.",
+                f"It last answered: {_cut(last.detail)}. Notices are tried again by themselves for about three days.",
             )
 
 
@@ -173,6 +176,11 @@ def _blind(numbers: HealthNumbers) -> Iterator[Trouble]:
             f"{numbers.drift_failed:,} times a session could not be compared with its task",
             "The endpoint for embeddings did not answer; Watchpost's own log says what.",
         )
+
+
+def _cut(detail: str) -> str:
+    """The beginning of what a far end said, which may be a whole page."""
+    return detail if len(detail) <= SAID else detail[: SAID - 1] + "…"
 
 
 def _muted(row: Row) -> Iterator[str]:

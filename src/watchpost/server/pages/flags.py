@@ -91,7 +91,7 @@ def router(review: Review, now_ns: Callable[[], int]) -> APIRouter:
             ungrouped=asked.address(group=""),
             grouped=asked.address(group="kind"),
             asked={name: given.get(name, "") for name in CALLED},
-            conditions=asked.conditions({**CALLED, "kind": "kind"}, besides=shortcuts),
+            conditions=asked.conditions(CALLED, besides=shortcuts),
             shortcuts=shortcuts,
             kinds=[
                 KindChip(each.kind, each.flags, asked.address(kind="" if chosen else each.kind), chosen)

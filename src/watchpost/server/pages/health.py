@@ -22,12 +22,12 @@ from watchpost.server.readiness import ReadinessAnswer, ReadinessCheck
 
 CHARTS: Mapping[str, str] = {
     "watchpost_accepted_spans": "Spans taken in",
-    "watchpost_react_lag_seconds": "How late they are looked at",
+    "watchpost_react_lag_seconds": "Looked at after",
     "watchpost_log_lag_bytes": "Waiting in the log",
     "watchpost_requests_put_off": "Requests put off",
     "watchpost_refused_items": "Refused as wrong",
     "watchpost_notices_waiting": "Notices waiting",
-    "watchpost_stored_bytes": "On disk",
+    "watchpost_stored_bytes": "Telemetry on disk",
     "watchpost_open_sessions": "Open sessions",
 }
 """The own measures that are drawn, and how they are called."""
