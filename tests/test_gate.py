@@ -18,8 +18,10 @@ NEEDED = (
     "core",
     "docs",
     "pyproject.toml",
+    "scripts",
     "src",
     "tests",
+    "tsconfig.json",
     "bench/ruff.toml",
 )
 
@@ -118,6 +120,13 @@ def test_mypy_catches_a_wrong_type_and_an_explicit_any(tree: Path) -> None:
     said = verdict(tree, "check-types", {"src/watchpost/model/fault.py": text})
     assert 'src/watchpost/model/fault.py:7: error: Incompatible return value type (got "str", expected "int")' in said
     assert 'src/watchpost/model/fault.py:10: error: Explicit "Any" is not allowed' in said
+
+
+def test_tsc_catches_a_wrong_type_in_a_script(tree: Path) -> None:
+    fault = tree / "src" / "watchpost" / "server" / "static" / "js" / "fault.js"
+    fault.write_text("/** @type {number} */\nexport const many = 'many';\n", encoding="utf-8")
+    said = verdict(tree, "check-scripts", {})
+    assert "error TS2322: Type 'string' is not assignable to type 'number'" in said
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,10 @@ def test_prometheus_answers_what_the_shipped_rules_ask_and_leads_to_the_traces(
         send(watchpost.url, loop(300, "looping"))
         raised = eventually(lambda: prometheus.ask('agent_flags_total{workflow="looping"}') or None, 30)
         assert [(name, count) for name, count in raised.items() if "LOOP_DETECTED" in name] == [
-            (f"agent_flags_total {watchpost.url.removeprefix('http://')} watchpost LOOP_DETECTED high get_order looping", 1)
+            (
+                f"agent_flags_total {watchpost.url.removeprefix('http://')} watchpost LOOP_DETECTED high get_order looping",
+                1,
+            )
         ]
 
         (series,) = prometheus.exemplars('agent_workflow_duration_seconds_bucket{workflow="research",le="60.0"}')

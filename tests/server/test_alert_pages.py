@@ -62,17 +62,22 @@ def test_an_alert_is_shown_with_what_a_person_must_know(desk: AlertDesk, house: 
     desk.now_ns += 90 * 10**9
     page = Page(house.get("/alerts").text)
     said = " ".join(page.text.split())
-    for text in ("high", "Slow", "2.5 against 1 in 5m", "2 sessions", "nobody yet", "half of all calls"):
+    for text in ("high", "Slow", "2.5 against 1 in 5m", "2 sessions", "nobody is told", "half of all calls"):
         assert text in said
     one = Page(house.get(f"/alerts/{found.id}").text)
     said = " ".join(one.text.split())
     for text in ("high", "firing", "2.5 against 1 in 5m", "2026-05-28 20:26:40", "team-shop", "shop", "get_order", "half of all calls"):  # fmt: skip
         assert text in said
     assert {"/sessions/k1", "/sessions/k2", "/tools/get_order", "https://runbooks.example/slow"} <= set(one.links)
-    assert [form["action"] for form in page.forms[1:]] == [
-        f"/alerts/{found.id}/acknowledge",
-        f"/alerts/{found.id}/silence",
-    ]
+    assert [form["action"] for form in page.forms[1:]] == [f"/alerts/{found.id}/silence"]
+    assert page.fields[1:] == [{"matchers", "project", "seconds", "by", "comment"}]
+
+
+def test_an_alert_that_somebody_was_told_of_can_be_taken_on_or_silenced(desk: AlertDesk, house: House) -> None:
+    found = desk.fire()
+    page = Page(house.get("/alerts").text)
+    assert "nobody yet" in page.text
+    assert [form["action"] for form in page.forms[1:]] == [f"/alerts/{found}/acknowledge", f"/alerts/{found}/silence"]
     assert page.fields[1:] == [{"by"}, {"matchers", "project", "seconds", "by", "comment"}]
 
 

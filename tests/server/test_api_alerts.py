@@ -65,6 +65,7 @@ def test_an_alert_says_what_when_and_where_to_look(desk: AlertDesk, house: House
         "inhibited_by": [],
         "muted_by": [],
         "unit": None,
+        "told": False,
     }
 
 

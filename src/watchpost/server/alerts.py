@@ -48,7 +48,7 @@ class AlertAnswer(msgspec.Struct, frozen=True):
 
     `acknowledged_by` is empty where nobody said that they are on it, `silenced_by` are the ids of the silences that cover it now. Of an alert
     that is not over, `inhibited_by` are the first of the alerts that hold it back, and `muted_by` says which channels do not hear of it because of the hour.
-    `unit` is that of value and threshold, null where no rule at work says it.
+    `unit` is that of value and threshold, null where no rule at work says it. `told` says that somebody was told of it, so that it can be acknowledged.
     """
 
     id: str
@@ -75,7 +75,8 @@ class AlertAnswer(msgspec.Struct, frozen=True):
     silenced_by: list[str]
     inhibited_by: list[InhibitedBy]
     muted_by: list[MutedBy]
-    unit: Unit | None = None
+    unit: Unit | None
+    told: bool
 
 
 class AlertsAnswer(msgspec.Struct, frozen=True):
@@ -267,9 +268,11 @@ class Alerts:
         now_ns = self._now_ns()
         silences = Silences(self._memory.silences(now_ns))
         holds = Holds(self._routing, self._memory.standing() if self._routing.inhibitions else (), now_ns)
+        groups = groups_of(self._memory).values()
+        told = {alert_id for state in groups for alert_id in state.known}
         acknowledged = {
             alert_id: state.acknowledged.by
-            for state in groups_of(self._memory).values()
+            for state in groups
             if state.acknowledged is not None
             for alert_id in state.acknowledged.alerts
         }
@@ -280,6 +283,7 @@ class Alerts:
                 silences.silencing(labels_of(each.alert), now_ns),
                 holds.on(each.alert),
                 self._units.get(each.alert.rule),
+                told=each.alert.id in told,
             )
             for each in found
         ]
@@ -321,7 +325,7 @@ def state_name(alert: Alert) -> StateName:
 
 
 def _answer(
-    standing: StandingAlert, acknowledged_by: str, silenced_by: list[str], hold: Hold, unit: Unit | None
+    standing: StandingAlert, acknowledged_by: str, silenced_by: list[str], hold: Hold, unit: Unit | None, *, told: bool
 ) -> AlertAnswer:
     alert, event = standing.alert, standing.alert.event
     fired_ns = 0 if isinstance(alert.state, Pending) else alert.state.fired_ns
@@ -352,6 +356,7 @@ def _answer(
         hold.inhibited_by,
         hold.muted_by,
         unit,
+        told,
     )
 
 

@@ -33,7 +33,7 @@ CHARTS: Mapping[str, str] = {
 """The own measures that are drawn, and how they are called."""
 
 WAIT_S = 0.6
-SERVICES, MODELS = 20, 20
+SERVICES = 20
 
 _SINCE_DAYS = 7
 
