@@ -164,3 +164,15 @@ def test_without_a_script_sessions_are_found_narrowed_and_opened(visitor: Visito
     page.locator("a.name").first.click()
     expect(page.locator("main h1")).to_be_visible()
     assert "/sessions/" in page.url
+
+
+def test_sessions_are_walked_by_keys_in_the_order_of_the_list_they_were_opened_from(visitor: Visitor) -> None:
+    page = visitor.open("/sessions")
+    rows = page.locator("tr[id^='session-']").all()[:2]
+    first, second = (str(row.get_attribute("id")).removeprefix("session-") for row in rows)
+    rows[0].locator("a[href^='/sessions/']").first.click()
+    page.wait_for_url(f"**/sessions/{first}*")
+    page.keyboard.press("Shift+J")
+    page.wait_for_url(f"**/sessions/{second}*")
+    page.keyboard.press("Shift+K")
+    page.wait_for_url(f"**/sessions/{first}*")

@@ -20,7 +20,8 @@ const LIST = [
   ["j  k", "next row, row before"],
   ["Enter", "open the row"],
   ["f  F", "next flag, flag before"],
-  ["n  p", "next, one before: session, step or page"],
+  ["n  p", "next, one before: step or page"],
+  ["J  K", "next session, one before, of the list last looked at"],
   ["u", "up, to what this belongs to"],
   ["g o", "overview"],
   ["g a", "alerts"],
@@ -44,6 +45,7 @@ export function listenForKeys() {
     help.hidden = false;
     help.addEventListener("click", showKeys);
   }
+  window.addEventListener("pagehide", keepList);
   document.addEventListener("keydown", (event) => {
     const { key, target } = event;
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
@@ -84,6 +86,9 @@ function act(key) {
     case "n":
     case "p":
       return follow(`main a[rel="${key === "n" ? "next" : "prev"}"]`);
+    case "J":
+    case "K":
+      return beside(key === "J" ? 1 : -1);
     case "u":
       return follow(".crumbs a:last-of-type");
     default:
@@ -117,6 +122,28 @@ function follow(selector) {
   const link = document.querySelector(selector);
   if (link instanceof HTMLAnchorElement) link.click();
   return link !== null;
+}
+
+const LISTED = "watchpost-listed";
+
+/** Keep which sessions a list showed, and in which order, when it is left: this tab walks them by keys then. */
+function keepList() {
+  const links = document.querySelectorAll("main tr[id^='session-'] a[href^='/sessions/']");
+  const listed = new Set([...links].map((link) => /** @type {HTMLAnchorElement} */ (link).pathname));
+  if (listed.size) sessionStorage.setItem(LISTED, JSON.stringify([...listed]));
+}
+
+/**
+ * Go to the session beside this one in the list last looked at.
+ * @param {1 | -1} by
+ */
+function beside(by) {
+  /** @type {string[]} */
+  const listed = JSON.parse(sessionStorage.getItem(LISTED) ?? "[]");
+  const at = listed.findIndex((path) => location.pathname === path || location.pathname.startsWith(`${path}/`));
+  const next = at < 0 ? undefined : listed[at + by];
+  if (next) location.assign(next);
+  return at >= 0;
 }
 
 function showKeys() {
