@@ -139,10 +139,13 @@ def test_wheel_keys_and_overview_decide_how_much_is_seen(visitor: Visitor, flagg
     page.mouse.up()
     half = flagged.totals.steps * 0.5
     expect(page.locator("wp-timeline .told")).to_contain_text(f"steps {int(half) + 1} to ")
+    told = page.locator("wp-timeline .told")
+    before = seen(page)
     press(page, "+")
+    expect(told).not_to_have_text(before)
     closer = seen(page)
     press(page, "-", "-", "-")
-    assert seen(page) != closer
+    expect(told).not_to_have_text(closer)
 
 
 def test_a_bar_says_what_it_is_and_a_click_selects_it(
