@@ -191,6 +191,22 @@ TREES = st.sampled_from(
     ]
 )
 ALERTS = st.sampled_from([("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")])
+
+
+def test_an_alert_that_the_routes_leave_alone_for_a_while_is_told_once_they_take_it_again() -> None:
+    desk = Desk(BOTH)
+    desk.heed(0, firing("b", 0, site="y"))
+    desk.restart(f"route: {{channels: [], {TIMES}}}")
+    assert desk.until(31) == []
+    desk.restart(BOTH)
+    desk.until(631)
+    assert {channel for channel, _ in desk.begun} == {"chat", "pager"}
+    desk.heed(700, ended("b", 700, site="y"))
+    desk.until(1300)
+    assert desk.over == desk.begun
+    assert desk.dispatcher.state().alerts == ()
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("fire"), ALERTS),

@@ -213,7 +213,7 @@ class Dispatcher:
         fires = isinstance(alert.state, Firing)
         homes = self._find_homes(alert)
         for home in homes:
-            if home.id not in restored:
+            if home.id not in restored or self._groups[home.id].state.emptied_ns:
                 if fires:
                     self._join(home, alert)
             elif fires or alert.id in self._groups[home.id].state.ended:
