@@ -6,6 +6,7 @@ import httpx
 import pytest
 from server_fakes import House, served
 
+from watchpost.server.pages.rendering import STATIC_PATH
 from watchpost.server.safety import refuse_address
 
 
@@ -37,7 +38,9 @@ def test_a_host_that_names_this_machine_is_served(host: str) -> None:
         "",
     ],
 )
-@pytest.mark.parametrize("path", ["/", "/api/sessions", "/v1/traces", "/healthz", "/metrics", "/static/watchpost.css"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api/sessions", "/v1/traces", "/healthz", "/metrics", f"{STATIC_PATH}/css/frame.css"]
+)
 def test_another_host_is_refused_everywhere(host: str, path: str) -> None:
     house = House()
     house.shelf.add_session("private")
@@ -82,12 +85,15 @@ def test_no_preflight_is_granted() -> None:
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/api/sessions", "/v1/traces", "/static/watchpost.css", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/api/sessions", "/v1/traces", f"{STATIC_PATH}/css/frame.css", "/metrics"]
+)
 def test_every_answer_carries_the_security_headers(path: str) -> None:
     headers = House().get(path).headers
     assert headers["content-security-policy"] == (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types watchpost-pages"
     )
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "same-origin"
