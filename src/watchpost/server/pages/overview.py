@@ -16,7 +16,6 @@ from watchpost.query.alerts import AlertFilter
 from watchpost.query.measures import Tier
 from watchpost.query.releases import ReleaseFilter
 from watchpost.query.sessions import SessionFilter
-from watchpost.rules.tally import EXAMPLES
 from watchpost.server.alerts import AlertAnswer, Alerts
 from watchpost.server.answers import moment
 from watchpost.server.api import Text
@@ -24,7 +23,7 @@ from watchpost.server.archive import Archive
 from watchpost.server.glance import OFTEN_S, SELDOM_S, TIERS, Glance, Scope, Spent
 from watchpost.server.kept import Patience
 from watchpost.server.measures import MeasuredAnswer, SeriesAnswer
-from watchpost.server.pages.alerts import matchers_of
+from watchpost.server.pages.alerts import many_sessions, matchers_of
 from watchpost.server.pages.chart import Better, change, number
 from watchpost.server.pages.figure import Tile, tile
 from watchpost.server.pages.rendering import rendered
@@ -157,7 +156,7 @@ def router(overview: Overview) -> APIRouter:
             project=project,
             every=OFTEN_S if is_coming else SELDOM_S,
             firing=firing,
-            many_sessions=_many_sessions,
+            many_sessions=many_sessions,
             matchers_of=matchers_of,
             by_length=BY_LENGTH,
             comment_length=NOTE_LENGTH,
@@ -197,12 +196,6 @@ def _firing(alerts: Alerts, project: str) -> Firing:
 def _gravity(alert: AlertAnswer) -> tuple[int, bool]:
     """The gravest first, and of the same severity what nobody is on."""
     return SEVERITIES.index(alert.severity), bool(alert.acknowledged_by or alert.silenced_by or alert.inhibited_by)
-
-
-def _many_sessions(alert: AlertAnswer) -> str:
-    """How many sessions an alert names; it keeps no more than a few as examples."""
-    many = len(alert.sessions)
-    return f"{many}{'+' if many >= EXAMPLES else ''} session{'' if many == 1 else 's'}" if many else ""
 
 
 def _panels(tiers: Sequence[MeasuredAnswer], scope: Scope) -> list[Panel]:
