@@ -37,6 +37,7 @@ def only_step(server: Served, session_id: str) -> Step:
 class Detail(msgspec.Struct):
     name: str
     attributes: dict[str, object]
+    missing: str | None
 
 
 def detail(server: Served, session_id: str) -> Detail:
@@ -46,8 +47,9 @@ def detail(server: Served, session_id: str) -> Detail:
 
     def probe() -> Detail | None:
         answer = server.client.get(f"/api/sessions/{session.key}/steps/{step.step_id}")
-        assert answer.status_code in {200, 404}, answer.text
-        return msgspec.json.decode(answer.content, type=Detail) if answer.status_code == 200 else None
+        assert answer.status_code == 200, answer.text
+        step_detail = msgspec.json.decode(answer.content, type=Detail)
+        return None if "being written" in (step_detail.missing or "") else step_detail
 
     found = eventually(probe)
     for page in (f"/sessions/{session.key}", f"/sessions/{session.key}/steps/{step.step_id}"):

@@ -41,6 +41,8 @@ def test_a_flag_is_confirmed_and_dismissed_where_it_is_listed(visitor: Visitor, 
     expect(page.locator("tbody tr", has_text="LOOP_DETECTED").first).to_contain_text("0 %")
     page.get_by_role("link", name="LOOP_DETECTED").click()
     expect(page.locator(f"#flag-{flag}")).to_be_visible()
+    page.goto(f"{site.url}/sessions?session_id=judged&flagged=true")
+    expect(page.locator("tr:not(.flagged) td.flags")).to_have_text("1 dismissed or withdrawn")
 
 
 def test_kinds_narrow_the_list_and_gather_it(visitor: Visitor, site: WatchpostProcess) -> None:

@@ -107,6 +107,7 @@ def _environment() -> Environment:
         spark=chart.spark,
         offset=display.offset,
         tally=_tally,
+        put_aside=_put_aside,
         states=get_args(State),
         outcomes=get_args(Outcome),
         flag_states=get_args(FlagState),
@@ -139,9 +140,19 @@ def _tally(flags: list[FlagAnswer]) -> list[tuple[str, str, int]]:
     """(kind, severity, how many) of the flags that hold and were not dismissed, in their order."""
     counted: dict[tuple[str, str], int] = {}
     for flag in flags:
-        if flag.state != "withdrawn" and (flag.verdict is None or flag.verdict.verdict != "dismiss"):
+        if _standing(flag):
             counted[flag.kind, flag.severity] = counted.get((flag.kind, flag.severity), 0) + 1
     return [(kind, severity, many) for (kind, severity), many in counted.items()]
+
+
+def _put_aside(flags: list[FlagAnswer]) -> int:
+    """How many of the flags were dismissed or withdrawn."""
+    return sum(not _standing(flag) for flag in flags)
+
+
+def _standing(flag: FlagAnswer) -> bool:
+    """Whether it holds and nobody dismissed it."""
+    return flag.state != "withdrawn" and (flag.verdict is None or flag.verdict.verdict != "dismiss")
 
 
 STATIC_PATH = f"/static/{_digest()}"
