@@ -53,6 +53,7 @@ from watchpost.runtime.rule_files import rule_set
 from watchpost.runtime.run_watch import RunWatch
 from watchpost.runtime.sampling import Policy
 from watchpost.runtime.settings import Settings, SettingsError
+from watchpost.runtime.struct_types import settle_struct_types
 from watchpost.runtime.success import Success
 from watchpost.runtime.supervisor import Supervisor
 from watchpost.session.session import Quiet
@@ -148,6 +149,7 @@ def assemble(settings: Settings, stores: Stores, *, patient: bool, processes: in
 
     A patient one outlasts a full disk or a lost database. Raises `SettingsError` for rules, channels, prices and patterns that cannot work.
     """
+    settle_struct_types()
     setup = _setup(settings, stores.folder.key)
     preparer = _preparer(setup)
     pricing = _pricing(settings)
