@@ -74,13 +74,21 @@ class RuleEngine:
         self._end_ns = 0
 
     def fill(
-        self, ledger: Iterable[LedgerRow], sessions: Iterable[Summary], flags: Iterable[Flag], since_ns: int
+        self,
+        ledger: Iterable[LedgerRow],
+        sessions: Iterable[Summary],
+        flags: Iterable[Flag],
+        since_ns: int,
+        counted: Iterable[Summary] = (),
     ) -> None:
-        """Take all that the store has since a time, before anything else is taken: as much as rules on flags and single sessions look back.
+        """Take what the store has, before anything else is taken.
 
-        A flag counts at the time of its step: when it was heard of is not known any more.
+        Since a time, that is every row, with those of the slot before, and among `counted` every session that ended; of `sessions` and `flags` as much as
+        rules on single sessions and on flags look back. A flag counts at the time of its step: when it was heard of is not known any more.
         """
         self._memory.since_ns = since_ns
+        for session in counted:
+            self._memory.take_session(session)
         known = self._take(ledger, sessions)
         self._hear_of((flag, known.get((flag.project, flag.session_id)), flag.at_ns) for flag in flags)
 
@@ -160,6 +168,11 @@ class RuleEngine:
     def held_since_ns(self) -> int:
         """From when on memory answers; what reaches further back is asked of the history."""
         return self._memory.since_ns
+
+    @property
+    def looks_back_ns(self) -> int:
+        """The longest window that memory answers; 0 where rules have none."""
+        return self._memory.longest_ns
 
     @property
     def judged_ns(self) -> int:

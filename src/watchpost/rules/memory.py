@@ -34,7 +34,8 @@ class Memory:
         self._most = most
         self._steps = StepPieces(self._tapes)
         self._sessions = SessionPieces(self._tapes)
-        self._longest_ns = max((n for tape in self._tapes for n in tape.windows), default=0) * CELL_NS
+        self.longest_ns = max((n for tape in self._tapes for n in tape.windows), default=0) * CELL_NS
+        """The longest window that is looked at."""
         self._slots: dict[int, dict[Who, Added]] = {}
         self._calls: dict[int, dict[Who, LedgerRow]] = {}
         self._ended: dict[str, tuple[int, str, Added]] = {}
@@ -95,7 +96,7 @@ class Memory:
         """Let all windows end at a multiple of `CELL_NS`, and let go of what can count no more."""
         for tape in self._tapes:
             tape.move(end_ns // CELL_NS)
-        oldest = (end_ns - self._longest_ns) // _SLOT_NS * SLOT_S
+        oldest = (end_ns - self.longest_ns) // _SLOT_NS * SLOT_S
         gone = [slot for slot in {*self._slots, *self._calls, *self._ended_in} if slot < oldest - SLOT_S]
         for slot in gone:
             self._release(slot)

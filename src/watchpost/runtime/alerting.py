@@ -18,6 +18,7 @@ from watchpost.rules.engine import RuleEngine
 from watchpost.rules.history import History
 from watchpost.rules.rule import RuleSet
 from watchpost.runtime.alarms import Alarms
+from watchpost.runtime.recent_past import recent_past
 from watchpost.runtime.settings import Settings, SettingsError
 from watchpost.store.engines.clickhouse import ClickHouse
 from watchpost.store.engines.sql import SqlState
@@ -77,7 +78,8 @@ def alarms(
     engine = RuleEngine(rules.rules, history, interval_ns=settings.alerting.interval_seconds * _NS, since_ns=now_ns)
     found = state.flags_matching(FlagFilter(since_ns=now_ns - _FLAGS_NS, limit=_MOST))
     flags = [flag for flag in found if not is_muted(flag)]
-    engine.fill((), _known_again(telemetry, awake, flags, now_ns), flags, now_ns)
+    past = recent_past(telemetry, engine.looks_back_ns, now_ns)
+    engine.fill(past.rows, _known_again(telemetry, awake, flags, now_ns), flags, past.since_ns, past.ended)
     return Alarms(engine, dispatcher, state, now_ns, no_word_ns=round(settings.inbound.no_word_seconds * _NS))
 
 
