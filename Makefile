@@ -57,6 +57,7 @@ format: $(READY) ## let ruff format and repair what it can
 	@$(BIN)/python -m ruff check --fix
 
 # A process can have one embedded database: files stay whole and in order, so that those that open their own come before those that share one.
+# Only the longest are put before all others (tests/conftest.py), so that no worker has one of them left at the end.
 test: $(READY) ## every test
 	@$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder
 

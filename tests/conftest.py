@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,53 @@ settings.load_profile("untimed")
 """Tests are never timed: a machine may be busy."""
 
 _NUMBERS = itertools.count(1)
+
+LONGEST = ("flow/test_kill_nine.py", "test_gate.py")
+"""Begun first, so that no worker is left with one of them while the others have nothing to do; neither has an embedded database of this process open."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files before all others, which stay in their order."""
+    last = len(LONGEST)
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, last))
+
+
+class KeptChromium:
+    """One Chromium for as many test files in a row as look at pages. While it runs, no event loop can be started in this thread."""
+
+    def __init__(self) -> None:
+        self._running = ExitStack()
+        self._browser: Browser | None = None
+        self._used_by = Path()
+
+    def open(self, used_by: Path) -> Browser:
+        """It, started unless it runs, for a test file."""
+        if self._browser is None or not self._browser.is_connected():
+            self.close()
+            self._browser = self._running.enter_context(chromium_running())
+        self._used_by = used_by
+        return self._browser
+
+    def leave_to(self, test_file: Path) -> None:
+        """End it, unless this is the file that it was opened for last."""
+        if test_file != self._used_by:
+            self.close()
+
+    def close(self) -> None:
+        """End it, if it runs."""
+        self._browser = None
+        self._running.close()
+
+
+_CHROMIUM = KeptChromium()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Nothing that starts an event loop comes after a browser."""
+    if isinstance(item, pytest.Function) and "chromium" not in item.fixturenames:
+        _CHROMIUM.leave_to(item.path)
 
 
 @pytest.fixture(scope="session")
@@ -69,10 +117,18 @@ def number() -> int:
     return next(_NUMBERS) * 1000
 
 
+@pytest.fixture(scope="session")
+def kept_chromium() -> Iterator[KeptChromium]:
+    yield _CHROMIUM
+    _CHROMIUM.close()
+
+
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with chromium_running() as browser:
-        yield browser
+def chromium(kept_chromium: KeptChromium, request: pytest.FixtureRequest) -> Iterator[Browser]:
+    browser = kept_chromium.open(request.path)
+    yield browser
+    for context in browser.contexts:
+        context.close()
 
 
 @pytest.fixture(scope="session")

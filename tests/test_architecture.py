@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import functools
 import io
 import re
 import sys
@@ -47,7 +48,12 @@ def named(path: Path) -> str:
 
 MODULES = modules_in(*SOURCES)
 EVERYTHING = modules_in(*SOURCES, ROOT / "tests", ROOT / "bench")
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+
+
+@functools.cache
+def trees() -> dict[Path, ast.Module]:
+    """What the modules say; not read where the tests are merely collected."""
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 
 
 def imported(tree: ast.Module) -> set[str]:
@@ -79,14 +85,14 @@ def test_no_module_has_a_vague_name() -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [named(path) for path, tree in TREES.items() if not ast.get_docstring(tree)]
+    silent = [named(path) for path, tree in trees().items() if not ast.get_docstring(tree)]
     assert silent == [], f"these modules have no docstring: {silent}"
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_room_states_its_promise(room: str) -> None:
     front = SOURCES[0] / room / "__init__.py"
-    promise = ast.get_docstring(TREES[front]) if front in TREES else ""
+    promise = ast.get_docstring(trees()[front]) if front in trees() else ""
     assert promise, f"{named(front)} has no docstring"
     assert len(promise.split()) >= 5, f"{named(front)} states no promise: {promise!r}"
     assert promise.rstrip().endswith("."), f"{named(front)} does not end in a full sentence"
@@ -99,7 +105,7 @@ def is_protocol(node: ast.ClassDef) -> bool:
 
 def test_a_protocol_has_at_most_four_methods() -> None:
     wide = {}
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and is_protocol(node):
                 methods = [part.name for part in node.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)]
@@ -118,7 +124,7 @@ def parts(kind: str) -> set[str]:
     """The modules that are one part of a kind each: a whole folder of them, or those that hold a detector."""
     if kind == "detector":
         detect = (SOURCES[0] / "detect").glob("*.py")
-        return {path.stem for path in detect if any(is_detector(node) for node in ast.walk(TREES[path]))}
+        return {path.stem for path in detect if any(is_detector(node) for node in ast.walk(trees()[path]))}
     folder = SOURCES[0] / {"dialect": "ingest/dialects", "notifier": "alerting/notifiers"}[kind]
     return {path.stem for path in folder.glob("*.py")} - {"__init__", kind}
 
@@ -135,7 +141,7 @@ def test_the_contract_for_nouns_forbids_every_dependency_but_msgspec() -> None:
     contracts = configparser.ConfigParser()
     contracts.read(ROOT / ".importlinter")
     forbidden = set(contracts["importlinter:contract:nouns"]["forbidden_modules"].split())
-    used = {name.partition(".")[0] for tree in TREES.values() for name in imported(tree)}
+    used = {name.partition(".")[0] for tree in trees().values() for name in imported(tree)}
     missing = used - set(sys.stdlib_module_names) - NOUNS_MAY_IMPORT - forbidden
     assert missing == set(), f"add to forbidden_modules of the contract 'nouns' in .importlinter: {sorted(missing)}"
 
@@ -150,7 +156,7 @@ def swallows_everything(node: ast.ExceptHandler) -> bool:
 def test_a_broad_except_stands_where_a_thread_or_a_process_would_end_and_nowhere_else() -> None:
     broad = [
         f"{named(path)}:{node.lineno}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.ExceptHandler) and swallows_everything(node) and named(path) not in BROAD_EXCEPT
     ]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Self, TypeVar
 
 import httpx
 import msgspec
+import warm_interpreter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -24,7 +23,7 @@ SECOND = 10**9
 BASE_NS = 1_790_000_000 * SECOND
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
-COMMAND = str(Path(sys.executable).with_name("watchpost"))
+COMMAND = warm_interpreter.COMMAND
 
 Found = TypeVar("Found")
 
@@ -86,12 +85,13 @@ class Served:
         self._sessions = 0
 
     def __enter__(self) -> Self:
-        command = [COMMAND, "serve", "--data", "data", "--port", "0", "--grpc-port", "0"]
-        with self._said.open("ab") as said:
-            said.truncate(0)
-            self.process = subprocess.Popen(
-                command, cwd=self.folder, env=environment(self.folder), stdout=said, stderr=subprocess.STDOUT
-            )
+        self._said.write_bytes(b"")
+        self.process = warm_interpreter.start(
+            ["serve", "--data", "data", "--port", "0", "--grpc-port", "0"],
+            folder=self.folder,
+            environment=environment(self.folder),
+            output=self._said,
+        )
         try:
             self.url = eventually(self._address, START_S)
         except BaseException:

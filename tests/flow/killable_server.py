@@ -7,14 +7,13 @@ import http.client
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import warm_interpreter
 
 from watchpost.log.log import Log
 from watchpost.log.record import BATCH_BOUNDARY, DELIVERY, LogLimits
@@ -24,6 +23,8 @@ from watchpost.store.engines.sql import SqlState
 START_S = 60
 ANSWER_S = 20
 POLL_S = 0.002
+ASK_S = 0.03
+"""How often a server is asked for something that takes time anyway: asking more often would keep it from getting there."""
 PAGE = 37
 """Steps read at once: few, so that sessions have many pages."""
 
@@ -100,12 +101,12 @@ class Undone:
     cut: bool
 
 
-def until(probe: Callable[[], _Found | None], within_s: float) -> _Found:
+def until(probe: Callable[[], _Found | None], within_s: float, every_s: float = ASK_S) -> _Found:
     """What the probe answers as soon as that is not None; fails the test when time is over."""
     deadline = time.monotonic() + within_s
     while (found := probe()) is None:
         assert time.monotonic() < deadline, f"not within {within_s} s"
-        time.sleep(POLL_S)
+        time.sleep(every_s)
     return found
 
 
@@ -117,22 +118,19 @@ class KillableServer:
         self._data = folder / "data"
         self._environment = {"PATH": os.environ["PATH"], "HOME": str(folder)} | environment
         self._said = folder / "said.txt"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: warm_interpreter.Started | None = None
         self.lives = 0
 
     def start(self) -> None:
         """Begin a life; returns at once."""
-        command = [str(Path(sys.executable).with_name("watchpost")), "serve", "--data", "data"]
         self.lives += 1
-        with self._said.open("wb") as said:
-            self._process = subprocess.Popen(
-                [*command, "--port", "0", "--grpc-port", "0"],
-                cwd=self._folder,
-                env=self._environment,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._said.write_bytes(b"")
+        self._process = warm_interpreter.start(
+            ["serve", "--data", "data", "--port", "0", "--grpc-port", "0"],
+            folder=self._folder,
+            environment=self._environment,
+            output=self._said,
+        )
 
     def strike(self) -> None:
         """SIGKILL at once; `kill` is still to be called."""
@@ -148,11 +146,11 @@ class KillableServer:
 
     def await_address(self) -> None:
         """Until it has opened its stores, just before it takes up its log and listens."""
-        until(self._announced, START_S)
+        until(self._announced, START_S, POLL_S)
 
     def await_listening(self) -> None:
         """Until it answers requests, ready or not."""
-        until(lambda: self._look(r"listens at http://(\S+)"), START_S)
+        until(lambda: self._look(r"listens at http://(\S+)"), START_S, POLL_S)
 
     def connect(self, timeout_s: float = ANSWER_S) -> http.client.HTTPConnection:
         """A new connection to it, not yet open."""

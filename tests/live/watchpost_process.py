@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import msgspec
+import warm_interpreter
 
 START_S = 60
 STOP_S = 15
@@ -96,12 +96,13 @@ class WatchpostProcess:
         self.url = ""
 
     def __enter__(self) -> Self:
-        command = [str(Path(sys.executable).with_name("watchpost")), "serve"]
-        options = ["--data", "data", "--port", "0", "--grpc-port", str(self.grpc_port)]
-        with self._said.open("wb") as said:
-            self._process = subprocess.Popen(
-                [*command, *options], cwd=self._folder, env=self._environment, stdout=said, stderr=subprocess.STDOUT
-            )
+        self._said.write_bytes(b"")
+        self._process = warm_interpreter.start(
+            ["serve", "--data", "data", "--port", "0", "--grpc-port", str(self.grpc_port)],
+            folder=self._folder,
+            environment=self._environment,
+            output=self._said,
+        )
         try:
             self.url = eventually(self._address, START_S)
         except BaseException:

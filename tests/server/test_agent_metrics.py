@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
-from server_fakes import START_NS, House
+from server_fakes import START_NS, House, Pulse
 from work_book import WorkBook
 
 from watchpost.model.flag import Flag, FlagState
 from watchpost.model.session import Summary, Totals, session_key
 from watchpost.runtime.flag_tally import FlagTally
 from watchpost.server.agent_metrics import AgentMetrics
+from watchpost.server.metrics import Metrics
 from watchpost.store.work import TraceSpan, WorkRow, WorkStep
 
 SECOND = 10**9
@@ -226,12 +227,13 @@ def test_counters_never_fall_and_buckets_add_up_whatever_is_written(
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=5))
 @settings(deadline=None, max_examples=60)
 def test_any_name_is_written_so_that_a_parser_reads_it_back(names: list[str]) -> None:
-    house = House()
+    book = WorkBook()
     steps = [call(model=name) for name in names]
-    house.work.rows.append(row(*steps, workflow=names[0]))
+    book.rows.append(row(*steps, workflow=names[0]))
+    metrics = Metrics(Pulse(), AgentMetrics(book, list, lambda: START_NS))
     shown = {name.encode("utf-8", "replace").decode() or "unknown" for name in names}
     for parse, accept in ((plain, ""), (openmetrics, OPENMETRICS)):
-        text = house.get("/metrics", accept=accept).content.decode()
+        text = metrics.text(accept)[0].decode()
         families = {family.name: family for family in parse(text)}
         samples = next(
             f for name, f in families.items() if name in {"agent_llm_calls", "agent_llm_calls_total"}
