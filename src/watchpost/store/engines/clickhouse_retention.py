@@ -37,9 +37,9 @@ _AT_ONCE = 10_000
 """Sessions asked of in one query."""
 
 _SMALL = (
-    "SETTINGS insert_deduplicate = 0, max_threads = 1, max_insert_threads = 1, min_insert_block_size_bytes = 67108864"
+    "SETTINGS insert_deduplicate = 0, max_threads = 1, max_insert_threads = 1, min_insert_block_size_bytes = 16777216"
 )
-"""One core of the machine, and as much memory as blocks of 64 MiB take; and no block is taken for one that was written before."""
+"""One core of the machine, and no block is taken for one that was written before. Copying 1.4 M spans takes less than 200 MB in blocks of 16 MiB, and more than 900 MB in blocks of 64."""
 
 _PARTITIONS = """
 SELECT table, partition_id, sum(bytes_on_disk) FROM system.parts
