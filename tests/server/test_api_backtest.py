@@ -263,6 +263,14 @@ def test_a_review_tells_what_became_of_each_alert() -> None:
     assert rule not in found.silent
 
 
+def test_a_review_until_now_knows_what_fired_a_moment_ago() -> None:
+    board, rule, now_ns = Board(), "AgentLooping", BEGIN_NS + 14 * SECOND
+    fires(board, [alert(rule, Firing(now_ns - SECOND, now_ns - SECOND, now_ns))])
+    reviews = RuleReviews(board, board, shipped().rules, lambda: now_ns, UTC_DAYS)
+    assert [each.rule for each in reviews.answer("7d", "").rules] == [rule]
+    assert reviews.answer("7d", "2026-01-01T00:00:00Z").rules == []
+
+
 def test_the_review_is_a_route() -> None:
     found = House().get("/api/rules/review?since=1d")
     assert (found.status_code, found.json()["rules"]) == (200, [])

@@ -38,7 +38,10 @@ class RuleReviews:
 
     def answer(self, since: str, until: str) -> ReviewAnswer:
         """What became of all that fired in a stretch of time. Raises `ParameterError` for one that is none."""
-        since_ns, until_ns = window_of(since, until, self._now_ns(), self._days)
+        now_ns = self._now_ns()
+        since_ns, until_ns = window_of(since, until, now_ns, self._days)
+        if not until:
+            until_ns = now_ns  # what fired a moment ago is what somebody looks for
         found = review(self._fired(since_ns, until_ns), self._rules, until_ns - since_ns)
         told = {each.rule for each in found}
         silent = sorted(rule.name for rule in self._rules if rule.name not in told)
