@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import threading
 import time
@@ -43,7 +44,7 @@ from watchpost.query.sessions import SessionFilter
 from watchpost.rules.pack import runbook, shipped, shipped_text
 from watchpost.rules.precision import PrecisionSettings
 from watchpost.rules.rule_file import read_rules
-from watchpost.rules.rule_text import texts_of
+from watchpost.rules.rule_text import RuleText, texts_of
 from watchpost.runtime.flag_tally import FlagTally
 from watchpost.runtime.settings_shown import SettingsShown
 from watchpost.server.agent_metrics import AgentMetrics
@@ -90,6 +91,12 @@ SECRET = b"s" * 32
 PRICES = PriceTable("published prices", "1.2.3", "2026-01-31")
 
 
+def _searched_since_ns(wanted: SessionFilter) -> int:
+    if wanted.among is not None:
+        return 0
+    return wanted.text_since_ns if wanted.words_since_ns is None else wanted.words_since_ns
+
+
 class Shelf:
     """SessionReader, FlagReader, FlagList, LogReader, UnpricedReader, ReadinessReader and MetricReader over lists."""
 
@@ -108,6 +115,7 @@ class Shelf:
         self.asked_services: list[ReadinessFilter] = []
         self.searched_since_ns = 0
         self.words_searched_since_ns = 1 << 62
+        self.few_keys: tuple[str, ...] | None = None
 
     def sessions(self, wanted: SessionFilter) -> list[Summary]:
         rows = [s for s in self.summaries if not s.moved_to]
@@ -119,7 +127,9 @@ class Shelf:
         if wanted.entity:
             rows = [s for s in rows if forms(self._texts(s)) >= {thing.lower().encode() for thing in things}]
         if wanted.text:
-            since = wanted.text_since_ns if wanted.words_since_ns is None else wanted.words_since_ns
+            among = {s.key for s in rows} if wanted.among is None else set(wanted.among)
+            rows = [s for s in rows if s.key in among]
+            since = _searched_since_ns(wanted)
             rows = [s for s in rows if wanted.text.lower() in self._texts(s, since).lower()]
         if wanted.trace_id:
             rows = [s for s in rows if any(x.trace_id == wanted.trace_id for x in self.ledger.get(s.key, []))]
@@ -140,6 +150,10 @@ class Shelf:
     def _texts(self, session: Summary, since_ns: int = 0) -> str:
         spans = [self.spans[session.project, x.trace_id, x.span_id] for x in self.ledger.get(session.key, [])]
         return " ".join(f"{x.input} {x.output}" for x in spans if x.received_ns >= since_ns)
+
+    def few(self, wanted: SessionFilter) -> tuple[str, ...] | None:
+        assert wanted.text
+        return self.few_keys
 
     def text_since_ns(self, wanted: SessionFilter, most: int) -> int:
         assert wanted.text
@@ -573,6 +587,11 @@ def _now() -> int:
     return START_NS
 
 
+@functools.cache
+def _shipped_texts() -> dict[str, RuleText]:
+    return texts_of(shipped_text(), "shipped.yaml")
+
+
 class House:
     """A whole server over fakes, and a caller beside it who speaks as a program on this machine does."""
 
@@ -631,7 +650,7 @@ class House:
                 rules=RuleBook(
                     shipped().rules,
                     QuietBoard(),
-                    texts_of(shipped_text(), "shipped.yaml"),
+                    _shipped_texts(),
                     {rule.runbook: runbook(rule.runbook) or "" for rule in shipped().rules},
                 ),
                 inbound=inbound or Inbound(InboundSecrets(), QuietBoard(), self.slate, _now),

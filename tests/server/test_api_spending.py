@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -29,7 +30,7 @@ class Bill(msgspec.Struct, frozen=True):
 
 
 class Till:
-    """A MeasureReader that knows what calls cost, and that every call is a completed session of its own."""
+    """A FiguresReader that knows what calls cost, and that every call is a completed session of its own."""
 
     def __init__(self) -> None:
         self.bills: list[Bill] = []
@@ -53,6 +54,9 @@ class Till:
         groups = list(dict.fromkeys(cell.group for cell in cells))
         shown = groups[: question.top] if question.shown is None else question.shown
         return Measured(len(groups), [cell for cell in cells if cell.group in shown])
+
+    def measured_together(self, questions: Sequence[Question]) -> list[Measured]:
+        return [self.measured(question) for question in questions]
 
     def contributors(self, asked: SessionsQuestion) -> list[Contributor]:
         raise AssertionError(asked)

@@ -11,6 +11,7 @@ from server_fakes import START_NS, House
 
 from watchpost.model.session import Summary
 from watchpost.model.telemetry import Delivery, LogLine, Parcel
+from watchpost.server.archive import write_cursor
 from watchpost.store.contracts import LedgerStep
 
 
@@ -117,6 +118,33 @@ def test_an_answer_says_since_when_texts_were_searched_for_whole_words(house: Ho
     assert [session["session_id"] for session in answer["sessions"]] == ["charged"]
     assert answer["words_since"] is None
     assert answer["searched_since"] is not None
+
+
+def test_pages_of_one_search_are_searched_back_to_the_same_moments(house: House) -> None:
+    for place in range(3):
+        house.shelf.add_step(house.shelf.add_session(f"more-{place}", at=100 + place), input="charged twice")
+    house.shelf.searched_since_ns = START_NS + 50 * 10**9
+    house.shelf.words_searched_since_ns = START_NS + 40 * 10**9
+    for asking in ("text", "q"):
+        house.shelf.searched_since_ns = START_NS + 50 * 10**9
+        first = asked(house, "/api/sessions", **{asking: "twice"}, limit="2").json()
+        assert [session["session_id"] for session in first["sessions"]] == ["more-2", "more-1"]
+        house.shelf.searched_since_ns = START_NS + 1000 * 10**9  # the engine has stored them otherwise meanwhile
+        second = asked(house, "/api/sessions", **{asking: "twice"}, limit="2", cursor=first["next"]).json()
+        assert [session["session_id"] for session in second["sessions"]] == ["more-0"]
+        assert second["next"] is None
+        for since in ("searched_since", "words_since"):
+            assert second[since] == first[since] is not None
+    assert asked(house, "/api/sessions", text="twice", cursor=write_cursor(1, "key:1:x")).status_code == 422
+
+
+def test_few_sessions_are_searched_whenever_they_said_it(house: House) -> None:
+    house.shelf.searched_since_ns = house.shelf.words_searched_since_ns = START_NS + 1000 * 10**9
+    assert found(house, text="twice") == []
+    house.shelf.few_keys = tuple(session.key for session in house.shelf.summaries)
+    answer = asked(house, "/api/sessions", text="twice", text_since="2999-01-01").json()
+    assert [session["session_id"] for session in answer["sessions"]] == ["charged"]
+    assert (answer["searched_since"], answer["words_since"]) == (None, None)
 
 
 def test_a_hidden_address_is_found_by_what_stands_in_its_place(house: House) -> None:

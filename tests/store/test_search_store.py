@@ -288,24 +288,6 @@ def test_a_text_of_ten_megabytes_is_searched(telemetry: ClickHouse, project: str
     assert saying(telemetry, project, "x1y ord-4711") == ["long"]
 
 
-def test_texts_are_searched_back_to_a_day_such_that_no_more_is_read_than_wanted(
-    telemetry: ClickHouse, project: str, number: int
-) -> None:
-    for back in range(4):
-        session_id = f"{back} days back"
-        reading = a_reading(project, trace_of(session_id), output="charged twice", received_ns=NOW - back * DAY)
-        store_session(telemetry, number + back, project, session_id, reading)
-    wanted = SessionFilter(project=project, text="charged twice")
-    since = telemetry.text_since_ns(wanted, 2)
-    assert since == (NOW - DAY) // DAY * DAY
-    assert set(saying(telemetry, project, "twice", since)) == {"0 days back", "1 days back"}
-    assert telemetry.text_since_ns(wanted, 4) == 0
-    assert telemetry.text_since_ns(wanted, 0) == NOW // DAY * DAY
-    few = SessionFilter(project=project, text="charged twice", session_id="3 days back")
-    assert telemetry.text_since_ns(few, 1) == 0
-    assert found(telemetry, few) == ["3 days back"]
-
-
 def test_conditions_hold_together(telemetry: ClickHouse, project: str, number: int) -> None:
     for place, session_id in enumerate(("one", "two", "three")):
         said = "ORD-4711 charged twice" if session_id != "three" else "ORD-4711"

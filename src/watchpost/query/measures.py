@@ -220,6 +220,7 @@ class Question(msgspec.Struct, frozen=True):
 
     Of each dimension in `filters` one of the values must hold. `quantile` is in thousandths. At most `top` groups are told apart, those of the
     greatest value in the whole window, ties by their names, or just those that are `shown`; the others are put together.
+    Of steps and flags it is told how many sessions contributed only if it `tells_sessions`, else 0: to count each session once takes as long as all else.
     """
 
     measure: Measure
@@ -231,6 +232,7 @@ class Question(msgspec.Struct, frozen=True):
     quantile: int = 950
     top: int = MOST_GROUPS
     shown: tuple[Group, ...] | None = None
+    tells_sessions: bool = True
 
 
 class Cell(msgspec.Struct, frozen=True):

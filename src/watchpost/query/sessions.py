@@ -16,6 +16,9 @@ class SessionFilter(msgspec.Struct, frozen=True):
     at or after `words_since_ns` if its words, runs of ASCII letters, stand there as whole words too. `flag` is the kind of a flag that holds,
     `flagged` wants one of any kind, and `error` a step that failed. Its steps lie, by their senders' clocks, at or after `since_ns` and before
     `until_ns`, some of them at least.
+
+    `among` are the keys of all sessions that meet these conditions but the text, where that is known: their texts are searched whenever
+    they were received.
     """
 
     project: str = ""
@@ -41,3 +44,4 @@ class SessionFilter(msgspec.Struct, frozen=True):
     error: bool = False
     since_ns: int = 0
     until_ns: int = 0
+    among: tuple[str, ...] | None = None

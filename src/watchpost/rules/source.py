@@ -152,7 +152,9 @@ ENDED_SESSIONS = Measure("sessions", "infrastructure", "count", "session", Count
 def question_of(subject: OfMeasure, since_ns: int, until_ns: int, step_ns: int = 0) -> Question:
     """What the history is asked: every group of every project."""
     by: tuple[Dimension, ...] = () if subject.measure.of == "sample" else ("project", *subject.by)
-    return Question(subject.measure, since_ns, until_ns, step_ns, subject.where, by, subject.quantile)
+    return Question(
+        subject.measure, since_ns, until_ns, step_ns, subject.where, by, subject.quantile, tells_sessions=False
+    )
 
 
 def least_of(measure: Measure, cell: Cell) -> int:

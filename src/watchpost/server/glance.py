@@ -58,7 +58,8 @@ GROUPS = 12
 MOST_GROUPS = 200
 """Groups of many days that are told apart: those of one day are among them, unless there are very many."""
 
-_KEEPING = Keeping(fresh_s=3, usable_s=600)
+KEEPING = Keeping(fresh_s=3, usable_s=600)
+"""How long figures of a page are kept."""
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -116,7 +117,8 @@ class Glance:
         now_ns: Callable[[], int],
     ) -> None:
         def tiers(scope: Scope) -> list[MeasuredAnswer]:
-            return measures.together(NAMES, [*AGAINST_YESTERDAY, *scope.given().items()])
+            asked = [*AGAINST_YESTERDAY, *scope.given().items()]
+            return measures.together(NAMES, asked, tells_sessions=False)
 
         def outcomes(scope: Scope) -> MeasuredAnswer:
             return measures.answer("sessions", [("by", "outcome"), ("compare", "1d"), *scope.given().items()])
@@ -125,7 +127,7 @@ class Glance:
             return spending.answer(asked.scope.project, asked.by, "", GROUPS, asked.scope.workflow)
 
         def course(asked: Course) -> MeasuredAnswer:
-            return measures.answer(asked.name, course_parameters(asked))
+            return measures.answer(asked.name, course_parameters(asked), tells_sessions=False)
 
         def compared(asked: VersionsAsked) -> VersionsAnswer:
             return versions.answer(asked.scope.project, asked.scope.workflow, asked.by, asked.since, "", GROUPS)
@@ -138,13 +140,13 @@ class Glance:
 
         self._days = days
         self.now_ns = now_ns
-        self.tiers = Kept(tiers, _KEEPING, executor, now_ns)
-        self.outcomes = Kept(outcomes, _KEEPING, executor, now_ns)
-        self.spent = Kept(spent, _KEEPING, executor, now_ns)
-        self.course = Kept(course, _KEEPING, executor, now_ns)
-        self.versions = Kept(compared, _KEEPING, executor, now_ns)
-        self.unpriced = Kept(priceless, _KEEPING, executor, now_ns)
-        self.slos = Kept(budgets, _KEEPING, executor, now_ns)
+        self.tiers = Kept(tiers, KEEPING, executor, now_ns)
+        self.outcomes = Kept(outcomes, KEEPING, executor, now_ns)
+        self.spent = Kept(spent, KEEPING, executor, now_ns)
+        self.course = Kept(course, KEEPING, executor, now_ns)
+        self.versions = Kept(compared, KEEPING, executor, now_ns)
+        self.unpriced = Kept(priceless, KEEPING, executor, now_ns)
+        self.slos = Kept(budgets, KEEPING, executor, now_ns)
 
     def since(self, days: int) -> str:
         """The midnight with which the first of the last so many days began, today among them."""

@@ -133,9 +133,11 @@ class Measures:
         """Every measure there is."""
         return MeasuresAnswer([_described(measure) for measure in MEASURES.values()])
 
-    def answer(self, name: str, parameters: Sequence[tuple[str, str]]) -> MeasuredAnswer:
-        """What one measure comes to."""
-        asked = asked_of(_measure(name), parameters, self._now_ns(), self._days, self._released_ns)
+    def answer(
+        self, name: str, parameters: Sequence[tuple[str, str]], *, tells_sessions: bool = True
+    ) -> MeasuredAnswer:
+        """What one measure comes to. Unless it `tells_sessions`, points say 0 of how many contributed, in a third of the time."""
+        asked = self._asked(name, parameters, tells_sessions=tells_sessions)
         question = asked.question
         found = self._reader.measured(question)
         if found.groups > MOST_GROUPS and not asked.cut:
@@ -144,10 +146,12 @@ class Measures:
         asked.check_cells(min(found.groups, question.top))
         return _answered(asked, found, self._before(asked, found), self._released(question))
 
-    def together(self, names: Sequence[str], parameters: Sequence[tuple[str, str]]) -> list[MeasuredAnswer]:
+    def together(
+        self, names: Sequence[str], parameters: Sequence[tuple[str, str]], *, tells_sessions: bool = True
+    ) -> list[MeasuredAnswer]:
         """What `answer` says of each of them, in their order, for little more than one costs; `by` is not for these."""
         now_ns = self._now_ns()
-        every = [asked_of(_measure(name), parameters, now_ns, self._days, self._released_ns) for name in names]
+        every = [self._asked(name, parameters, now_ns, tells_sessions=tells_sessions) for name in names]
         if any(asked.question.by for asked in every):
             raise ParameterError("by", "several measures at once are not grouped")
         windows = [asked.question for asked in every] + [_earlier(asked) for asked in every if asked.earlier_ns]
@@ -170,6 +174,13 @@ class Measures:
             for one in shown
         ]
         return ContributorsAnswer(sessions, cursor_of(shown[-1]) if len(found) > len(shown) else None)
+
+    def _asked(
+        self, name: str, parameters: Sequence[tuple[str, str]], now_ns: int = 0, *, tells_sessions: bool
+    ) -> Asked:
+        asked = asked_of(_measure(name), parameters, now_ns or self._now_ns(), self._days, self._released_ns)
+        question = msgspec.structs.replace(asked.question, tells_sessions=tells_sessions)
+        return msgspec.structs.replace(asked, question=question)
 
     def _released(self, question: Question) -> list[ReleaseAnswer]:
         return [release_answer(each) for each in self._releases.releases(_releases_of(question))]

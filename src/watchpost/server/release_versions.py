@@ -8,11 +8,11 @@ from typing import Literal, get_args
 import msgspec
 
 from watchpost.query.catalogue import MEASURES
-from watchpost.query.measures import Cell, Dimension, Group, Question, value_of
+from watchpost.query.measures import Cell, Dimension, Question, value_of
 from watchpost.server.answers import moment, usd
 from watchpost.server.days import UTC_DAYS, Days
 from watchpost.server.problem import ParameterError
-from watchpost.store.readers import MeasureReader
+from watchpost.store.readers import FiguresReader
 
 By = Literal["release", "model", "prompt"]
 BY: tuple[str, ...] = get_args(By)
@@ -64,7 +64,7 @@ class VersionsAnswer(msgspec.Struct, frozen=True):
 class Versions:
     """It reads the store and blocks; call it from a worker thread."""
 
-    def __init__(self, reader: MeasureReader, now_ns: Callable[[], int], days: Days = UTC_DAYS) -> None:
+    def __init__(self, reader: FiguresReader, now_ns: Callable[[], int], days: Days = UTC_DAYS) -> None:
         self._reader = reader
         self._now_ns = now_ns
         self._days = days
@@ -84,20 +84,22 @@ class Versions:
             filters=tuple((name, (value,)) for name, value in asked if value),
             by=(_DIMENSION[by],),
             top=limit,
+            tells_sessions=False,
         )
         found = self._reader.measured(question)
         sessions = {cell.group: cell for cell in found.cells if cell.group is not None}
         same = msgspec.structs.replace(question, top=max(len(sessions), 1), shown=tuple(sessions))
-        told = {name: self._cells(msgspec.structs.replace(same, measure=MEASURES[name])) for name in SHOWN}
+        others = [msgspec.structs.replace(same, measure=MEASURES[name]) for name in SHOWN] if sessions else []
+        told = {
+            name: {cell.group: cell for cell in measured.cells}
+            for name, measured in zip(SHOWN, self._reader.measured_together(others), strict=False)
+        }
         versions = [
             VersionAnswer(group[0], cell.over, {name: _value(name, cells.get(group)) for name, cells in told.items()})
             for group, cell in sessions.items()
         ]
         more = max(found.groups - len(sessions), 0)
         return VersionsAnswer(moment(since_ns), moment(until_ns), by, question.quantile / 1000, versions, more)
-
-    def _cells(self, question: Question) -> Mapping[Group | None, Cell]:
-        return {cell.group: cell for cell in self._reader.measured(question).cells} if question.shown else {}
 
 
 def _value(name: str, cell: Cell | None) -> VersionValue:

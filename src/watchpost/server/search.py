@@ -12,7 +12,7 @@ from watchpost.model.telemetry import Delivery, LogLine, Parcel
 from watchpost.query.logs import LogFilter
 from watchpost.query.sessions import SessionFilter
 from watchpost.server.answers import SessionsAnswer, moment
-from watchpost.server.archive import Archive
+from watchpost.server.archive import Archive, read_cursor, write_cursor
 from watchpost.server.log_answers import LinesAnswer, line_answer, write_log_cursor
 from watchpost.server.measure_parameters import duration_ns
 from watchpost.server.problem import ParameterError
@@ -22,11 +22,11 @@ from watchpost.store.readers import LogReader, TextWindow, UnnamedError
 LONGEST = 1024
 """Characters of anything that is searched for."""
 
-MOST_SPANS = 1_000_000
-"""Spans that are read for a text unless more is asked for: about a second's work."""
+MOST_SPANS = 500_000
+"""Spans that are read for a text unless more is asked for: about half a second's work of two cores."""
 
 MOST_BY_WORDS = 250_000
-"""Spans received before those that are read for the words of a text, where they may stand: a quarter of that."""
+"""Spans received before those that are read for the words of a text, where they may stand: half of that."""
 
 MOST_LINES = 2_000_000
 """Log lines that are read for a text unless more is asked for."""
@@ -119,15 +119,18 @@ class Search:
             raise ParameterError("q", f"longer than {LONGEST} characters")
         if not anything:
             return self._page(wanted)
-        first = msgspec.structs.replace(wanted, before=None, limit=1)
         found = SessionsAnswer([], None)
         for name, value in _readings(anything):
             if getattr(wanted, name):
                 continue  # it is asked for already, and must be that
-            if self._page(msgspec.structs.replace(first, **{name: value})).sessions or name == "text":
-                found = self._page(msgspec.structs.replace(wanted, **{name: value}))
-                if found.sessions:
-                    return msgspec.structs.replace(found, matched=_NAMES.get(name, name))
+            read = msgspec.structs.replace(wanted, **{name: value})
+            if wanted.before is not None and name != "text":  # what is on no page after it may be on the first
+                first = msgspec.structs.replace(read, before=None, limit=1)
+                if not self._page(first).sessions:
+                    continue
+            found = self._page(read)
+            if found.sessions:
+                return msgspec.structs.replace(found, matched=_NAMES.get(name, name))
         return found
 
     def lines(self, wanted: LogFilter) -> LinesAnswer:
@@ -168,15 +171,22 @@ class Search:
         try:
             if not wanted.text:
                 return self._archive.page(wanted)
-            since = wanted.text_since_ns or self._texts.text_since_ns(wanted, MOST_SPANS)
+            wanted, since, words = _continued(wanted)
+            among = self._texts.few(wanted)
+            if among is not None:
+                return self._archive.page(msgspec.structs.replace(wanted, among=among))
+            if since is None:
+                since = wanted.text_since_ns or self._texts.text_since_ns(wanted, MOST_SPANS)
             wanted = msgspec.structs.replace(wanted, text_since_ns=since)
-            words = self._texts.words_since_ns(wanted, MOST_BY_WORDS)
+            if words is None:
+                words = self._texts.words_since_ns(wanted, MOST_BY_WORDS)
             page = self._archive.page(msgspec.structs.replace(wanted, words_since_ns=words))
         except UnnamedError as error:
             raise ParameterError(
                 "entity", "names nothing: no id, number of three digits or more, or e-mail address"
             ) from error
-        return msgspec.structs.replace(page, searched_since=moment(since), words_since=moment(words))
+        following = _continuing(page.next, since, words) if page.next else None
+        return msgspec.structs.replace(page, next=following, searched_since=moment(since), words_since=moment(words))
 
     def hidden(self, project: str, text: str) -> str:
         """A text as it stands in the telemetry of a project, without what is hidden in all of it."""
@@ -184,6 +194,24 @@ class Search:
         with self._redacting:
             redacted = self._redact(Delivery(0, (Parcel(project or _DEFAULT_PROJECT, {}, "", logs=(line,)),)))
         return str(redacted.parcels[0].logs[0].body)
+
+
+def _continuing(following: str, since_ns: int, words_since_ns: int) -> str:
+    """The cursor of a following page that is to be searched as far back as the one before it, whatever came meanwhile."""
+    received_ns, key = read_cursor(following) or (0, "")
+    return write_cursor(received_ns, f"{key}:{since_ns}:{words_since_ns}")
+
+
+def _continued(wanted: SessionFilter) -> tuple[SessionFilter, int | None, int | None]:
+    """A filter with the place of a plain cursor, and since when texts and words are to be searched if its cursor says so."""
+    key, colon, ends = wanted.before[1].partition(":") if wanted.before else ("", "", "")
+    if not wanted.before or not colon:
+        return wanted, None, None
+    try:
+        since, words = map(int, ends.split(":"))
+    except ValueError as error:
+        raise ParameterError("cursor", "not a cursor that a list gave out") from error
+    return msgspec.structs.replace(wanted, before=(wanted.before[0], key)), since, words
 
 
 _NAMES: Mapping[str, str] = {"trace_id": "trace"}

@@ -57,7 +57,8 @@ class Slos:
 
     def _answer(self, slo: Slo) -> SloAnswer:
         until_ns = self._now_ns()
-        found = budgets(slo, self._reader.measured(budget_question(slo, until_ns)))
+        question = msgspec.structs.replace(budget_question(slo, until_ns), tells_sessions=False)
+        found = budgets(slo, self._reader.measured(question))
         return SloAnswer(
             slo.name,
             slo.measure.name,

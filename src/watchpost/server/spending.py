@@ -13,7 +13,7 @@ from watchpost.query.measures import Cell, Dimension, Group, Measured, Question,
 from watchpost.query.spending import DAYS, HOUR_NS, Past, forecast, split
 from watchpost.server.answers import moment, usd
 from watchpost.server.days import UTC_DAYS, Days
-from watchpost.store.readers import MeasureReader
+from watchpost.store.readers import FiguresReader
 
 By = Literal["", "workflow", "model", "tool", "user_id", "org_id", "feature_name", "agent"]
 BY: tuple[str, ...] = get_args(By)
@@ -90,7 +90,7 @@ class _Window(msgspec.Struct, frozen=True):
 class Spending:
     """It reads the store and blocks; call it from a worker thread. Every number is a measure of the catalogue."""
 
-    def __init__(self, reader: MeasureReader, now_ns: Callable[[], int], days: Days = UTC_DAYS) -> None:
+    def __init__(self, reader: FiguresReader, now_ns: Callable[[], int], days: Days = UTC_DAYS) -> None:
         self._reader = reader
         self._now_ns = now_ns
         self._days = days
@@ -129,15 +129,13 @@ class Spending:
     def _measured(
         self, name: str, window: _Window, filters: tuple[tuple[Dimension, tuple[str, ...]], ...], **asked: object
     ) -> Measured:
-        question = Question(MEASURES[name], window.since_ns, window.until_ns, filters=filters)
-        return self._reader.measured(msgspec.structs.replace(question, **asked))
+        return self._reader.measured(msgspec.structs.replace(_question(name, window, filters), **asked))
 
     def _spent(self, window: _Window, filters: tuple[tuple[Dimension, tuple[str, ...]], ...]) -> SpentAnswer:
-        cells = {
-            name: _cells(self._measured(name, window, filters)).get(())
-            for name in ("cost_usd", "unpriced_calls", "cost_per_completed_session_usd")
-        }
-        return _spent(window, "cost_usd", cells["cost_usd"], cells["unpriced_calls"], cells[_PER])
+        names = ("cost_usd", "unpriced_calls", _PER)
+        found = self._reader.measured_together([_question(name, window, filters) for name in names])
+        cost, unpriced, per = (_cells(each).get(()) for each in found)
+        return _spent(window, names[0], cost, unpriced, per)
 
     def _groups(
         self,
@@ -206,6 +204,10 @@ class Spending:
 
 
 _PER = "cost_per_completed_session_usd"
+
+
+def _question(name: str, window: _Window, filters: tuple[tuple[Dimension, tuple[str, ...]], ...]) -> Question:
+    return Question(MEASURES[name], window.since_ns, window.until_ns, filters=filters, tells_sessions=False)
 
 
 def _cells(found: Measured) -> dict[Group | None, Cell]:

@@ -59,6 +59,15 @@ class ToolsAnswer(msgspec.Struct, frozen=True):
     tools: list[ToolAnswer]
 
 
+class Called(msgspec.Struct, frozen=True):
+    """How the calls of tools went that ended between `since` and `until`, by project and tool: the share that failed, and how long they took."""
+
+    since: str | None
+    until: str | None
+    failed: dict[_Key, PointAnswer]
+    took: dict[_Key, PointAnswer]
+
+
 class Tools:
     """It reads the stores and blocks; call it from a worker thread."""
 
@@ -70,27 +79,34 @@ class Tools:
 
     def every(self, project: str = "", since: str = "", until: str = "") -> ToolsAnswer:
         """The tools of a project, empty for every one; `since` and `until` are as for measures. Raises `ParameterError`."""
-        now_ns = self._now_ns()
+        return self.told(self.called(project, since, until), project)
+
+    def called(self, project: str = "", since: str = "", until: str = "") -> Called:
+        """What is counted over their calls, which takes long where much is stored. Raises `ParameterError`."""
         window = [("since", since), ("until", until)]
         asked = [pair for pair in (*window, ("project", project)) if pair[1]]
         asked += [("by", "project,tool"), ("top", str(MOST_GROUPS))]
         failed = self._measures.answer("tool_error_rate", asked)
-        lasted = self._measures.answer("tool_duration_seconds", asked)
-        called, took = (
+        lasted = self._measures.answer("tool_duration_seconds", asked, tells_sessions=False)
+        told, took = (
             {(each.group["project"], each.group["tool"]): each.total for each in answer.series}
             for answer in (failed, lasted)
         )
+        return Called(failed.since, failed.until, told, took)
+
+    def told(self, called: Called, project: str = "") -> ToolsAnswer:
+        """With the contracts and the drift of this moment beside it."""
         entries = {(each.project, each.tool): each for each in self._contracts.every(project).contracts}
-        drift = self._drift(project, now_ns)
-        seen = {*called, *entries, *drift[0], *drift[1]}
+        drift = self._drift(project, self._now_ns())
+        seen = {*called.failed, *entries, *drift[0], *drift[1]}
         # what is declared in every project stands there where it is called, and by itself only where it is not
         somewhere = {tool for owner, tool in seen if owner}
         found = [
-            _tool(key, (drift[0][key], drift[1][key]), called.get(key), took.get(key), entries)
+            _tool(key, (drift[0][key], drift[1][key]), called.failed.get(key), called.took.get(key), entries)
             for key in seen
             if key[1] and (key[0] or key[1] not in somewhere)
         ]
-        return ToolsAnswer(failed.since, failed.until, sorted(found, key=_badness))
+        return ToolsAnswer(called.since, called.until, sorted(found, key=_badness))
 
     def _drift(self, project: str, now_ns: int) -> tuple[Counter[_Key], Counter[_Key]]:
         """Of each tool, its flags of the last day and of the last seven that still say something."""

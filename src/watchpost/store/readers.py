@@ -176,11 +176,15 @@ class LogReader(Protocol):
 class TextWindow(Protocol):
     """How far back texts can be searched at once: as they are by reading them all, as whole words by reading where those may stand."""
 
-    def text_since_ns(self, wanted: SessionFilter, most: int) -> int:
-        """Since when spans were received that are no more than `most`, or are those of the last day; 0 where all can be searched.
+    def few(self, wanted: SessionFilter) -> tuple[str, ...] | None:
+        """The keys of the sessions that what is asked for beside the text leaves, if they are few: all of their texts can be searched.
 
-        They can where what is asked for beside the text leaves few sessions, however many spans there are.
+        None where they are not, or where nothing else is asked for than a project.
         """
+        ...
+
+    def text_since_ns(self, wanted: SessionFilter, most: int) -> int:
+        """Since when spans were received that are about `most` or fewer, or that cannot be read with less; 0 where all can be searched."""
         ...
 
     def words_since_ns(self, wanted: SessionFilter, most: int) -> int:

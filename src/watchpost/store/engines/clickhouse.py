@@ -31,6 +31,7 @@ from watchpost.store.engines import clickhouse_readiness as readiness
 from watchpost.store.engines import clickhouse_rows as rows
 from watchpost.store.engines import clickhouse_samples as samples
 from watchpost.store.engines import clickhouse_search as search
+from watchpost.store.engines.clickhouse_days import Changes, KeptDays
 from watchpost.store.engines.clickhouse_erasure import ClickHouseEraser
 from watchpost.store.engines.clickhouse_handles import EmbeddedLimits, Handles, open_handles
 from watchpost.store.engines.clickhouse_retention import ClickHouseRetention, sampled
@@ -69,6 +70,8 @@ class ClickHouse:
 
     def __init__(self, handles: Handles) -> None:
         self._handles = handles
+        self._changes = Changes()
+        self._days = KeptDays(lambda question: measures.answered([question], handles.rows)[0], self._changes)
 
     @classmethod
     def open(cls, dsn: str, folder: Path, program: str, limits: EmbeddedLimits = _LIMITS, readers: int = 3) -> Self:
@@ -112,7 +115,7 @@ class ClickHouse:
     @property
     def eraser(self) -> ClickHouseEraser:
         """Takes sessions out, in the thread that writes."""
-        return ClickHouseEraser(self._handles)
+        return ClickHouseEraser(self._handles, self._changes.rewrote)
 
     def write(self, batch: TelemetryBatch) -> None:
         """See `TelemetryWriter`. Integers of values must fit 64 bits; text that UTF-8 cannot hold is stored with U+FFFD in its place."""
@@ -133,6 +136,7 @@ class ClickHouse:
         settings = _ONE_THREAD | _VIEWS_TOO | MERGED_ONLY | {"insert_deduplication_token": str(batch.number)}
         for table, part in parts:
             self._handles.writer.insert_arrow(table, part, settings=settings)
+        self._changes.wrote({row.slot for row in batch.ledger})
 
     def members_of_traces(self, traces: Sequence[tuple[str, bytes]]) -> list[Member]:
         """See `FoldSource`."""
@@ -185,6 +189,8 @@ class ClickHouse:
 
     def sessions(self, wanted: SessionFilter) -> list[Summary]:
         """See `SessionReader`."""
+        if wanted.text and wanted.among is not None:
+            return self._saying(wanted, wanted.among)
         found: list[Summary] = []
         before = wanted.before
         taken = wanted.limit + 10  # most stored rows are current
@@ -212,6 +218,22 @@ class ClickHouse:
             SELECT received_ns, key, revision FROM sessions WHERE {where}
             ORDER BY received_ns DESC, key DESC, revision DESC LIMIT {limit:d}""")  # noqa: S608 - conditions are ours, values are filled in
         return cast("list[tuple[int, str, int]]", found)
+
+    def _saying(self, wanted: SessionFilter, among: Sequence[str]) -> list[Summary]:
+        """Those of some sessions that say a text; the latest are read first, and as many as fill the page."""
+        latest = cast("list[tuple[int, str, int, str, str]]", self._handles.rows(search.latest_sql(among)))
+        left = [row for row in latest if wanted.before is None or (row[0], row[1]) < wanted.before]
+        found: list[Summary] = []
+        taken = 2 * wanted.limit
+        while left and len(found) < wanted.limit:
+            some, left = left[:taken], left[taken:]
+            members = self.members_of_sessions([(project, session_id) for *_, project, session_id in some])
+            traces = {(m.project, m.trace_id): (m.project, m.session_id) for m in members}
+            saying = self._handles.rows(search.saying_sql(wanted.text, list(traces))) if traces else []
+            named = {traces[trace] for trace in cast("list[tuple[str, bytes]]", saying) if trace in traces}
+            found += self._current([row[:3] for row in some if row[3:] in named], wanted)
+            taken *= 4
+        return found[: wanted.limit]
 
     def _current(self, candidates: list[tuple[int, str, int]], wanted: SessionFilter) -> list[Summary]:
         """The candidates whose current row stands at the same place and fits, in their order, each once.
@@ -282,17 +304,17 @@ class ClickHouse:
         """See `MeasureReader`."""
         if question.measure.of == "sample":
             return samples.sampled(self._handles.rows(samples.samples_sql(question)))
-        return measures.measured(question, self._handles.rows(measures.measured_sql(question)))
+        return self._days.measured(question)
 
     def measured_together(self, questions: Sequence[Question]) -> list[Measured]:
         """See `FiguresReader`."""
-        found: dict[Question, Measured] = {}
-        for same in measures.alike(questions):
+        kept = [question for question in questions if self._days.keeps(question)]
+        found = {question: self._days.measured(question) for question in kept}
+        for same in measures.alike([question for question in questions if question not in found]):
             if len(same) == 1:
                 found[same[0]] = self.measured(same[0])
             else:
-                answers = measures.together(same, self._handles.rows(measures.together_sql(same)))
-                found |= zip(same, answers, strict=True)
+                found |= zip(same, measures.answered(same, self._handles.rows), strict=True)
         return [found[question] for question in questions]
 
     def contributors(self, asked: SessionsQuestion) -> list[Contributor]:
@@ -337,6 +359,10 @@ class ClickHouse:
         keys = {(m.project, m.trace_id): session_key(m.project, m.session_id) for m in self.members_of_traces(traces)}
         held = {s.key: s for s in self.summaries(sorted(set(keys.values()))) if not s.moved_to}
         return {trace: held[key] for trace, key in keys.items() if key in held}
+
+    def few(self, wanted: SessionFilter) -> tuple[str, ...] | None:
+        """See `TextWindow`."""
+        return search.few(wanted, self._handles.rows)
 
     def text_since_ns(self, wanted: SessionFilter, most: int) -> int:
         """See `TextWindow`."""

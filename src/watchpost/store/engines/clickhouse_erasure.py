@@ -5,7 +5,7 @@ The text of a mutation stays in the engine's folder, so none of ours names anyth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
 import msgspec
@@ -111,8 +111,10 @@ FROM (SELECT *, `exemplars.trace_id` AS shown FROM metrics WHERE {_SHOWING}) SET
 class ClickHouseEraser:
     """See `TelemetryEraser`. One thread at a time."""
 
-    def __init__(self, handles: Handles) -> None:
+    def __init__(self, handles: Handles, rewrote: Callable[[], None]) -> None:
+        """`rewrote` is told whenever rows of the ledger are no longer those that were written."""
         self._handles = handles
+        self._rewrote = rewrote
 
     def find(self, project: str, session_id: str, user_id: str) -> Traced:
         """See `TelemetryEraser`."""
@@ -129,8 +131,11 @@ class ClickHouseEraser:
         self._fill(erasure)
         counts = {table: self._count(table, going) for table, going in GOING.items()}
         named = [(project, session_id) for project, session_id in erasure.found.sessions]
-        for number, some in enumerate(_parts(named)):
-            self._copy(erasure, some, number)
+        try:
+            for number, some in enumerate(_parts(named)):
+                self._copy(erasure, some, number)
+        finally:
+            self._rewrote()
         return {table: count for table, count in counts.items() if count}
 
     def conceal(self, erasure: Erasure) -> None:
@@ -146,6 +151,7 @@ class ClickHouseEraser:
                 self._run(f"DELETE FROM metrics WHERE {_SHOWING} SETTINGS lightweight_deletes_sync = 2")  # noqa: S608 - names are ours
         finally:
             self._handles.moving.release()
+            self._rewrote()
             self._empty()
 
     def purge(self) -> int:

@@ -8,7 +8,7 @@ the value at place `floor(share * values)`, from 0.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 from watchpost.query.measures import (
@@ -23,6 +23,7 @@ from watchpost.query.measures import (
     Dimension,
     Distinct,
     Field,
+    Group,
     Mean,
     Measured,
     Of,
@@ -77,7 +78,7 @@ _HALVES = ", ".join(f"reinterpretAsFixedString({digest}(project, session_id))" f
 _WHOSE = f"reinterpretAsUUID(concat({_HALVES}))"
 """128 bits that stand for a session, taken once for each row: counting distinct ones costs a quarter of counting distinct names."""
 
-_DISTINCT = ("uniqExactStateIf", "whose, ", "uniqExactMerge")
+_EACH_ONCE = ("uniqExactStateIf", "whose, ", "uniqExactMerge")
 
 _SETTINGS = "SETTINGS do_not_merge_across_partitions_select_final = 1"
 """Copies of a row stand in one partition: it follows from the slot, which is part of the key."""
@@ -86,102 +87,114 @@ _NUDGE = 1e-12
 """Keeps a product that is a whole number from being taken for the one below, up to 10**9 values and shares in thousandths."""
 
 
-def measured_sql(question: Question) -> str:
-    """The query behind `MeasureReader.measured`."""
-    measure = question.measure
-    parts = _Parts(cast("RowFormula", measure.formula), _FIELDS[measure.of], question.quantile)
-    group = (
-        f"[{', '.join(f'toString({_column(name)})' for name in question.by)}]" if question.by else "emptyArrayString()"
-    )
-    time = "ended_ns" if measure.of == "session" else "start_ns"
-    bucket = f"intDiv({time} - {question.since_ns}, {question.step_ns})" if question.step_ns else "0"
-    who = "countStateIf" if measure.of == "session" else "uniqExactStateIf"
-    whose = "" if measure.of == "session" else "whose, "
-    counted = f"""
-        SELECT {group} AS g, {bucket} AS bucket, {who}({whose}{parts.took}) AS who,
-          countStateIf({parts.took}) AS n, countStateIf({parts.untold}) AS u, {parts.over} AS a, {parts.per} AS b
-        FROM ({_rows(question, parts.named)}) WHERE {parts.took} OR {parts.untold} GROUP BY g, bucket"""  # noqa: S608 - names are ours, values are filled in
+def answered(questions: Sequence[Question], rows_of: Callable[[str], Iterable[Sequence[object]]]) -> list[Measured]:
+    """What `MeasureReader.measured` answers to each of some questions that are `alike`, of the rows of one query."""
+    if questions[0].by:
+        return _told_apart(questions, rows_of(_grouped_sql(questions)))
+    return _together(questions, rows_of(_together_sql(questions)))
+
+
+def _grouped_sql(questions: Sequence[Question]) -> str:
+    """The query behind one question that is grouped by something, or behind several of the same `shown` groups."""
+    question = questions[0]
+    parts, states, merged = _states(questions)
+    columns = ", ".join(_column(name) for name in question.by)
+    taking = " OR ".join(f"{each.took} OR {each.untold}" for each in parts)
+    rows = _rows(question, " ".join(each.named for each in parts))
+    counted = f"SELECT {columns}, {_bucket(question)} AS bucket, {states} FROM ({rows}) WHERE {taking} GROUP BY {columns}, bucket"  # noqa: S608 - names are ours, values are filled in
+    # grouped by what they are, columns take half the time that the list of their texts takes
+    group = f"[{', '.join(f'toString({_column(name)})' for name in question.by)}]"
+    named = f"SELECT *, {group} AS g FROM ({counted})"  # noqa: S608 - a query of ours
     sets = "GROUPING SETS ((at, gg), (at, gg, bucket))" if question.step_ns else "at, gg"
     step = "if(grouping(bucket) = 1, NULL, bucket)" if question.step_ns else "NULL"
-    merge_who = "countMerge" if measure.of == "session" else "uniqExactMerge"
     return f"""
-        SELECT least(place, {question.top + 1}) AS at, if(place <= {question.top}, g, []) AS gg, {step} AS step, max(place),
-          {merge_who}(who), countMerge(n), countMerge(u), {parts.merge_over}(a), {parts.merge_per}(b)
-        FROM ({_placed(question, parts, counted)}) GROUP BY {sets} ORDER BY at, step NULLS FIRST
+        SELECT least(place, {question.top + 1}) AS at, if(place <= {question.top}, g, []) AS gg, {step} AS step, max(place), {merged}
+        FROM ({_placed(question, parts[0], named)}) GROUP BY {sets} ORDER BY at, step NULLS FIRST
         {_SETTINGS}"""  # noqa: S608 - names are ours, values are filled in
 
 
-def measured(question: Question, rows: Iterable[Sequence[object]]) -> Measured:
-    """The answer to it."""
-    sign = -1 if isinstance(question.measure.formula, Quantile) else 1
-    groups = 0
-    cells: list[Cell] = []
-    for row in rows:
-        group, step = cast("tuple[list[str], int | None]", row[1:3])
-        at, place, sessions, counted, untold, over, per = (int(cast("int", number)) for number in (row[0], *row[3:]))
-        groups = max(groups, place)
-        told_apart = tuple(group) if at <= question.top else None
-        cells.append(Cell(told_apart, step, sessions, counted, untold, sign * over, per))
-    return Measured(groups, cells)
+def _told_apart(questions: Sequence[Question], rows: Iterable[Sequence[object]]) -> list[Measured]:
+    """The answers to it."""
+    groups = [0] * len(questions)
+    cells: list[list[Cell]] = [[] for _ in questions]
+    for at, group, step, place, *numbers in rows:
+        told_apart = tuple(cast("list[str]", group)) if cast("int", at) <= questions[0].top else None
+        for number, cell in _cells_of(questions, told_apart, cast("int | None", step), numbers):
+            groups[number] = max(groups[number], cast("int", place))
+            cells[number].append(cell)
+    return [Measured(*found) for found in zip(groups, cells, strict=True)]
 
 
-def together_sql(questions: Sequence[Question]) -> str:
-    """The query that answers several questions by reading the rows once: they are `alike`."""
-    question, of = questions[0], questions[0].measure.of
-    every = [_Parts(cast("RowFormula", each.measure.formula), _FIELDS[of], each.quantile) for each in questions]
-    time = "ended_ns" if of == "session" else "start_ns"
-    bucket = f"intDiv({time} - {question.since_ns}, {question.step_ns})" if question.step_ns else "0"
-    who, whose, merge_who = ("countStateIf", "", "countMerge") if of == "session" else _DISTINCT
-    states, merged = (
-        ", ".join(line.format(at) for at, line in enumerate(lines))
-        for lines in (
-            [
-                f"{who}({whose}{parts.took}) AS who{{0}}, countStateIf({parts.took}) AS n{{0}}, countStateIf({parts.untold}) AS u{{0}}, "
-                f"{parts.over} AS a{{0}}, {parts.per} AS b{{0}}"
-                for parts in every
-            ],
-            [
-                f"{merge_who}(who{{0}}), countMerge(n{{0}}), countMerge(u{{0}}), {parts.merge_over}(a{{0}}), {parts.merge_per}(b{{0}})"
-                for parts in every
-            ],
-        )
-    )
+def _together_sql(questions: Sequence[Question]) -> str:
+    """The query behind questions that are grouped by nothing."""
+    question = questions[0]
+    parts, states, merged = _states(questions)
     sets = "GROUPING SETS ((), (bucket))" if question.step_ns else "GROUPING SETS (())"
     step = "if(grouping(bucket) = 1, NULL, bucket)" if question.step_ns else "NULL"
-    rows = _rows(question, " ".join(parts.named for parts in every))
+    rows = _rows(question, " ".join(each.named for each in parts))
     return f"""
         SELECT {step} AS step, {merged}
-        FROM (SELECT {bucket} AS bucket, {states} FROM ({rows}) GROUP BY bucket) GROUP BY {sets} ORDER BY step NULLS FIRST
+        FROM (SELECT {_bucket(question)} AS bucket, {states} FROM ({rows}) GROUP BY bucket) GROUP BY {sets} ORDER BY step NULLS FIRST
         {_SETTINGS}"""  # noqa: S608 - names are ours, values are filled in
 
 
-def together(questions: Sequence[Question], rows: Iterable[Sequence[object]]) -> list[Measured]:
-    """The answers to it, in their order."""
+def _together(questions: Sequence[Question], rows: Iterable[Sequence[object]]) -> list[Measured]:
+    """The answers to it."""
     cells: list[list[Cell]] = [[] for _ in questions]
-    for step, *row in rows:
-        for at, question in enumerate(questions):
-            sessions, counted, untold, over, per = (int(cast("int", number)) for number in row[5 * at : 5 * at + 5])
-            sign = -1 if isinstance(question.measure.formula, Quantile) else 1
-            if counted or untold:
-                cells[at].append(Cell((), cast("int | None", step), sessions, counted, untold, sign * over, per))
+    for step, *numbers in rows:
+        for number, cell in _cells_of(questions, (), cast("int | None", step), numbers):
+            cells[number].append(cell)
     return [Measured(min(len(found), 1), found) for found in cells]
 
 
+def _states(questions: Sequence[Question]) -> tuple[list[_Parts], str, str]:
+    """The formulas, the states of what they count, and those merged."""
+    parts = [
+        _Parts(cast("RowFormula", each.measure.formula), _FIELDS[each.measure.of], each.quantile) for each in questions
+    ]
+    who, whose, merge_who = _who(questions[0])
+    states = (
+        f"{who}({whose}{each.took}) AS who{at}, countStateIf({each.took}) AS n{at}, countStateIf({each.untold}) AS u{at}, "
+        f"{each.over} AS a{at}, {each.per} AS b{at}"
+        for at, each in enumerate(parts)
+    )
+    merged = (
+        f"{merge_who}(who{at}), countMerge(n{at}), countMerge(u{at}), {each.merge_over}(a{at}), {each.merge_per}(b{at})"
+        for at, each in enumerate(parts)
+    )
+    return parts, ", ".join(states), ", ".join(merged)
+
+
+def _cells_of(
+    questions: Sequence[Question], group: Group | None, step: int | None, numbers: Sequence[object]
+) -> Iterator[tuple[int, Cell]]:
+    """The cells of one row in which anything fits, each with the number of its question."""
+    for at, question in enumerate(questions):
+        sessions, counted, untold, over, per = (int(cast("int", each)) for each in numbers[5 * at : 5 * at + 5])
+        sign = -1 if isinstance(question.measure.formula, Quantile) else 1
+        if counted or untold:
+            yield at, Cell(group, step, sessions, counted, untold, sign * over, per)
+
+
 def alike(questions: Sequence[Question]) -> list[list[Question]]:
-    """Questions put together that the same rows answer: they count the same, in the same window, and group by nothing. All others stand alone."""
+    """Questions put together that the same rows answer: they count the same in the same window, and group by nothing or show the same groups."""
     found: dict[object, list[Question]] = {}
     for at, question in enumerate(questions):
         measure = at if _stands_alone(question) else question.measure.of
-        key = (measure, question.since_ns, question.until_ns, question.step_ns, question.filters)
+        window = (question.since_ns, question.until_ns, question.step_ns)
+        key = (measure, *window, question.filters, question.tells_sessions, question.by, question.shown, question.top)
         found.setdefault(key, []).append(question)
     return list(found.values())
 
 
 def _stands_alone(question: Question) -> bool:
     """Whether what is worked out for this question would change or cost the others."""
+    return bool(question.by and question.shown is None) or question.measure.of == "sample" or is_derived(question)
+
+
+def is_derived(question: Question) -> bool:
+    """Whether what is asked for of a step is worked out of steps around it."""
     measure = question.measure
-    if question.by or measure.of == "sample":
-        return True
     parts = _Parts(cast("RowFormula", measure.formula), _FIELDS[measure.of], question.quantile)
     return not DERIVED.keys().isdisjoint(re.findall(r"\w+", parts.named))
 
@@ -240,7 +253,12 @@ class _Parts:
 
     def ranked(self) -> str:
         """The value of a group over all its rows, in a query of its states."""
-        merged = {"a": f"{self.merge_over}(a)", "b": f"{self.merge_per}(b)", "n": "countMerge(n)", "u": "countMerge(u)"}
+        merged = {
+            "a": f"{self.merge_over}(a0)",
+            "b": f"{self.merge_per}(b0)",
+            "n": "countMerge(n0)",
+            "u": "countMerge(u0)",
+        }
         return self.rank.format(**{name: f"({state} OVER (PARTITION BY g))" for name, state in merged.items()})
 
     def _taking(self, formula: Count | Distinct | Sum) -> str:
@@ -360,6 +378,18 @@ def _counted_rows(question: Question, named: str) -> str:
     if of == "flag":
         joined = f"SELECT *, flag FROM ({joined}) ARRAY JOIN arrayDistinct(flags) AS flag"  # noqa: S608 - a query of ours
     return f"SELECT * FROM ({joined}) WHERE 1{steps}"  # noqa: S608 - values are filled in
+
+
+def _who(question: Question) -> tuple[str, str, str]:
+    """The state of how many sessions contributed, what stands in it before the condition, and what merges such states."""
+    if question.tells_sessions and question.measure.of != "session":
+        return _EACH_ONCE
+    return "countStateIf", "" if question.measure.of == "session" else "0 AND ", "countMerge"
+
+
+def _bucket(question: Question) -> str:
+    time = "ended_ns" if question.measure.of == "session" else "start_ns"
+    return f"intDiv({time} - {question.since_ns}, {question.step_ns})" if question.step_ns else "0"
 
 
 def _column(dimension: Dimension) -> str:

@@ -1,8 +1,8 @@
 """Search in SQL: sessions by what they are told apart by, by what their texts name or say, by flags and errors; and log lines.
 
 What follows from spans is asked of traces, and a trace is looked up among the memberships that are live, so that what was merged or
-moved is found where it is now. For a text spans are read: all of those of some days of reception, and of the days before them those that
-may hold its words.
+moved is found where it is now. For a text spans are read: those of few sessions, or all that were received of late, and of those before
+them the ones that may hold its words.
 """
 
 from __future__ import annotations
@@ -26,8 +26,14 @@ from watchpost.store.readers import FoundLine, UnnamedError
 
 Rows = Callable[[str], list[Sequence[object]]]
 
-FEW = 1_000
-"""Sessions whose spans are read one by one instead of day by day."""
+FEW = 500
+"""Sessions whose spans are read one by one: each costs about as much as the thousand spans among which it is stored."""
+
+_LEAST = 4
+"""A search reads that part of what it may read at least, before it leaves out what would be too much."""
+
+_USUAL_BYTES = 2_048
+"""Bytes of a usual span, all columns together. Where spans are longer, fewer are read: it is their bytes that take the time."""
 
 _EQUAL = (
     "project",
@@ -43,8 +49,9 @@ _EQUAL = (
     "release",
 )
 _START = "if(started_ns > 0, started_ns, received_ns)"
-_DAY_NS = 86_400 * 10**9
 _NO_TRACE = bytes(16)
+_TEXTS = (("error", "input", "output"), ("texts",))
+"""The columns of spans that hold texts, and those that hold lists of them."""
 
 
 def fits(session: Summary, wanted: SessionFilter) -> bool:
@@ -63,19 +70,63 @@ def sessions_where(wanted: SessionFilter, ask: Rows) -> str:
     """The condition on `sessions`. Raises `UnnamedError` for an entity that is none."""
     conditions = _conditions(wanted, ask)
     if wanted.text:
-        few = _few(wanted, conditions, ask)
-        if few is not None:
-            conditions = ["moved_to = ''", _among(few)]
-        conditions.append(_in_sessions(wanted.project, f"(project, trace_id) IN ({_spans_saying(wanted, few)})"))
+        conditions.append(_in_sessions(wanted.project, f"(project, trace_id) IN ({_spans_saying(wanted)})"))
     return " AND ".join(conditions)
 
 
-def text_since_ns(wanted: SessionFilter, most: int, ask: Rows) -> int:
-    """Since when spans can be read for a text if no more than `most` are to be read, or a day's; 0 for ever."""
+def few(wanted: SessionFilter, ask: Rows) -> tuple[str, ...] | None:
+    """The keys of the sessions that what is asked beside a text leaves, if it leaves few. Raises as `sessions_where` does."""
     conditions = _conditions(wanted, ask)
-    if not wanted.text or _few(wanted, conditions, ask) is not None:
+    if len(conditions) == 1 + bool(wanted.project):
+        return None
+    found = ask(f"SELECT DISTINCT key FROM sessions WHERE {' AND '.join(conditions)} LIMIT {FEW + 1}")  # noqa: S608 - conditions are ours, values are filled in
+    return tuple(str(key) for (key,) in found) if len(found) <= FEW else None
+
+
+def latest_sql(keys: Sequence[str]) -> str:
+    """Rows (`received_ns`, key, revision, project, session id) of what these sessions are now, the latest first."""
+    return fill(
+        """
+        SELECT received_ns, key, revision, project, session_id FROM (
+          SELECT received_ns, key, revision, project, session_id, moved_to FROM sessions WHERE key IN :keys
+          ORDER BY revision DESC LIMIT 1 BY key)
+        WHERE moved_to = '' ORDER BY received_ns DESC, key DESC""",
+        keys=keys,
+    )
+
+
+def saying_sql(text: str, traces: Sequence[tuple[str, bytes]]) -> str:
+    """Rows (project, trace id) of traces that say a text: those of these, and perhaps some of another project."""
+    own = fill(
+        "project IN :projects AND trace_id IN :traces",
+        projects=sorted({project for project, _ in traces}),
+        traces=[trace_id for _, trace_id in traces],
+    )
+    return _traces([own, _says(text, *_TEXTS)])
+
+
+def text_since_ns(wanted: SessionFilter, most: int, ask: Rows) -> int:
+    """Since when spans can be read for a text if no more than `most` of usual length are to be read; 0 for ever.
+
+    Spans are stored in parts, each of one stretch of time of reception and read as a whole: so one part is read at least, and more until they are
+    a fair share of `most`.
+    """
+    parts = _parts(wanted.project, ask)
+    if sum(spans for _, _, spans in parts) <= most:
         return 0
-    return _readable_since_ns("spans", wanted.project, most, ask)
+    ends = sorted(((last, spans) for _, last, spans in parts), reverse=True)
+    since, read, ended = parts[0][0], 0, 0
+    for first, _, _ in parts:
+        reading, end = read, ended
+        while end < len(ends) and ends[end][0] >= first:
+            reading += ends[end][1]
+            end += 1
+        if reading > most and read > most // _LEAST:
+            break
+        since, read, ended = first, reading, end
+        if read > most:
+            break
+    return since
 
 
 def words_since_ns(wanted: SessionFilter, most: int, ask: Rows) -> int:
@@ -98,7 +149,13 @@ def log_text_since_ns(wanted: LogFilter, most: int, ask: Rows) -> int:
     """The same for log lines, of which those of a trace or session are read whatever their number."""
     if not wanted.text or wanted.trace_id or wanted.session is not None:
         return 0
-    return _readable_since_ns("logs", wanted.project, most, ask)
+    read, since = 0, 0
+    for day_ns, count in _days("logs", wanted.project, ask):
+        read += count
+        if since and read > most:
+            return since
+        since = day_ns
+    return 0
 
 
 def lines_sql(wanted: LogFilter) -> str:
@@ -210,29 +267,9 @@ def _in_ledger(project: str, held: str) -> str:
         GROUP BY project, slot, session_id HAVING argMax(NOT gone AND {held}, seq))"""  # noqa: S608 - names are ours, values are filled in
 
 
-def _few(wanted: SessionFilter, conditions: Sequence[str], ask: Rows) -> list[tuple[str, str]] | None:
-    """The sessions, (project, session id), that what is asked beside a text leaves, if it leaves few."""
-    if len(conditions) == 1 + bool(wanted.project):
-        return None
-    found = ask(f"SELECT DISTINCT project, session_id FROM sessions WHERE {' AND '.join(conditions)} LIMIT {FEW + 1}")  # noqa: S608 - names are ours, values are filled in
-    return cast("list[tuple[str, str]]", found) if len(found) <= FEW else None
-
-
-def _among(sessions: Sequence[tuple[str, str]]) -> str:
-    """That it is one of these sessions."""
-    names: dict[str, list[str]] = {}
-    for project, session_id in sessions:
-        names.setdefault(project, []).append(session_id)
-    of = "(project = :project AND session_id IN :names)"
-    return f"({' OR '.join(fill(of, project=project, names=own) for project, own in names.items()) or 'false'})"
-
-
-def _spans_saying(wanted: SessionFilter, few: Sequence[tuple[str, str]] | None) -> str:
-    """The traces in which a span says the text; of these sessions alone, if they are few."""
-    conditions = [_of_project(wanted.project), _says(wanted.text, ("error", "input", "output"), lists=("texts",))]
-    if few is not None:
-        traces = f"SELECT trace_id FROM members WHERE {_among(few)}"  # noqa: S608 - names are ours, values are filled in
-        return _traces([f"trace_id IN ({traces})", *conditions])
+def _spans_saying(wanted: SessionFilter) -> str:
+    """The traces in which a span says the text."""
+    conditions = [_of_project(wanted.project), _says(wanted.text, *_TEXTS)]
     since, words_since = wanted.text_since_ns, wanted.words_since_ns
     if not since:
         return _traces(conditions)
@@ -281,15 +318,29 @@ def _stands(text: str, needle: str) -> str:
     return fill(f"positionCaseInsensitiveUTF8({text}, :needle) > 0", needle=needle)
 
 
-def _readable_since_ns(table: str, project: str, most: int, ask: Rows) -> int:
-    """The beginning of the earliest day of reception such that the rows since then are no more than `most`, or are those of the last day."""
-    read, since = 0, 0
-    for day_ns, count in _days(table, project, ask):
-        read += count
-        if since and read > most:
-            return since
-        since = day_ns
-    return 0
+def _parts(project: str, ask: Rows) -> list[tuple[int, int, int]]:
+    """For each part of the spans when its first and its last were received, and how many of usual length a search reads; the latest first.
+
+    Told by what the engine knows of parts without reading rows, but for the project. The first is told in whole microseconds, as answers do.
+    """
+    found = ask("""
+        SELECT _part, min(received_ns), max(received_ns), count() FROM spans GROUP BY _part SETTINGS apply_deleted_mask = 0""")
+    stored = ask("""
+        SELECT name, data_uncompressed_bytes / rows FROM system.parts
+        WHERE active AND database = currentDatabase() AND table = 'spans'""")
+    length = dict(cast("list[tuple[str, float]]", stored))
+    parts = {part: (first, last, count) for part, first, last, count in cast("list[tuple[str, int, int, int]]", found)}
+    if project:
+        own = ask(f"SELECT _part, count() FROM spans WHERE {_of_project(project)} GROUP BY _part")  # noqa: S608 - names are ours, values are filled in
+        counts = cast("list[tuple[str, int]]", own)
+        parts = {part: (*parts[part][:2], count) for part, count in counts if part in parts}
+    return sorted(
+        (
+            (first // 1000 * 1000, last, int(count * max(1.0, length.get(part, 0.0) / _USUAL_BYTES)))
+            for part, (first, last, count) in parts.items()
+        ),
+        reverse=True,
+    )
 
 
 def _days(table: str, project: str, ask: Rows) -> list[tuple[int, int]]:

@@ -10,21 +10,22 @@ from watchpost.store.readers import UnpricedModel
 _SLOT_S = 600
 _SLOT_NS = _SLOT_S * 10**9
 
-_STEP = ("trace_id", "span_id", "start_ns", "kind", "model", "status", "in_tok", "out_tok")
-_ZIPPED = ", ".join(f"`steps.{column}`" for column in _STEP)
-_UNZIPPED = ", ".join(f"step.{place} AS {column}" for place, column in enumerate(_STEP, 1))
+_STEP = ("trace_id", "span_id", "start_ns", "kind", "model", "status", "in_tok", "out_tok", "cost_nano")
+_JOINED = ", ".join(f"`steps.{column}` AS {column}" for column in _STEP)
 
-# `calls` takes the current row of each slot and keeps the unpriced calls of it, slot by slot in the order of the key: what stands in
-# memory is these calls, never the ledger; with small blocks a third of what it is otherwise. A retrieval that used tokens is an embedding, which has no output to report.
+# Rows that hold a call which may have none are found by two small columns first: where every call has a price, nothing else is read. A retrieval
+# that used tokens is an embedding, which has no output to report.
 _UNPRICED = f"""
 WITH calls AS (
-  SELECT project, {_UNZIPPED} FROM (
-    SELECT project, argMax((gone, arrayFilter(
-      (step, cost) -> isNull(cost) AND step.6 != 'running' AND step.3 >= :since
-        AND (step.4 = 'llm' OR (step.4 = 'retrieval' AND isNotNull(step.7))),
-      arrayZip({_ZIPPED}), `steps.cost_nano`)), seq) AS held
-    FROM ledger WHERE slot >= :slot AND (:project = '' OR project = :project) GROUP BY project, slot, session_id)
-  ARRAY JOIN held.2 AS step WHERE held.1 = 0)
+  SELECT project, {", ".join(_STEP)}
+  FROM (
+    SELECT * FROM ledger FINAL WHERE NOT gone AND slot >= :slot AND (:project = '' OR project = :project)
+      AND (project, slot, session_id) IN (
+        SELECT project, slot, session_id FROM ledger FINAL
+        WHERE NOT gone AND slot >= :slot AND (:project = '' OR project = :project)
+          AND arrayExists((cost, kind) -> isNull(cost) AND kind IN ('llm', 'retrieval'), `steps.cost_nano`, `steps.kind`)))
+  ARRAY JOIN {_JOINED}
+  WHERE isNull(cost_nano) AND status != 'running' AND start_ns >= :since AND (kind = 'llm' OR (kind = 'retrieval' AND isNotNull(in_tok))))
 SELECT project, found.1 AS provider, model, found.2 AS service,
   multiIf(
     model = '', 'no_model',
@@ -40,7 +41,7 @@ FROM calls LEFT JOIN (
   GROUP BY project, trace_id, span_id) AS named USING (project, trace_id, span_id)
 GROUP BY project, provider, model, service, reason
 ORDER BY calls DESC, project, model, provider, service, reason LIMIT :limit
-SETTINGS optimize_aggregation_in_order = 1, max_block_size = 1024"""  # noqa: S608 - names are ours, values are filled in
+SETTINGS do_not_merge_across_partitions_select_final = 1, max_block_size = 8192"""  # noqa: S608 - names are ours, values are filled in
 
 
 def unpriced_sql(project: str, since_ns: int, limit: int) -> str:
