@@ -149,6 +149,10 @@ def test_cost_and_quality_of_versions_stand_side_by_side(busy: WatchpostProcess,
     for row, one in zip(rows, found.versions, strict=True):
         assert words(row.locator("td").nth(1)) == f"{one.sessions:,}"
         assert dollars(row.locator("td").nth(2)) == one.measures["cost_per_completed_session_usd"].value
+    compared = [one for one in found.versions if one.measures["cost_per_completed_session_usd"].value is not None]
+    drawn = page.locator(".scatter .version title").all_text_contents()
+    assert len(compared) > 1
+    assert [told.partition(": ")[0] for told in drawn] == [one.version or "(not told)" for one in compared]
 
 
 def test_what_has_no_price_says_why_and_what_to_do(busy: WatchpostProcess, guest: Visitor) -> None:

@@ -97,8 +97,8 @@ def test_a_question_is_put_by_a_form_and_stands_in_the_address(visitor: Visitor,
     assert [row[0] for row in rows(page)] == ["get_order_status"]
     expect(page.locator(".groups")).to_contain_text("Before")
     page.get_by_role("link", name="Remove: tool is get_order_status").click()
+    expect(page.locator(".groups tbody tr").nth(5)).to_be_visible()
     assert "tool=" not in urlsplit(page.url).query
-    assert len(rows(page)) > 5
 
 
 def test_a_group_leads_to_its_sessions(visitor: Visitor, site: WatchpostProcess) -> None:
@@ -137,7 +137,7 @@ def test_the_sessions_of_a_ratio_are_all_or_those_above_its_line(visitor: Visito
     page = visitor.open(f"/measures/tool_error_rate?{WINDOW}")
     page.locator(".groups td a").last.click()
     every = page.locator("tbody tr").count()
-    page.get_by_role("link", name="Only what it is the share of").click()
+    page.get_by_role("link", name="Only those that the share is of").click()
     page.wait_for_url("**part=over*")
     assert 0 < page.locator("tbody tr").count() < every
 

@@ -191,6 +191,16 @@ def test_what_is_new_is_drawn_and_view_and_selection_stay(visitor: Visitor, site
     expect(panel(page).get_by_role("heading", level=3)).to_contain_text("20 ")
 
 
+def test_steps_far_back_are_read_again_too(visitor: Visitor, site: WatchpostProcess) -> None:
+    session = send(site, "timeline-late", "9" * 32, range(1, 261))
+    page = opened(visitor, session)
+    page.evaluate("document.querySelector('wp-timeline').source.everyMs = 2000")
+    send(site, "timeline-late", "9" * 32, range(255, 266))
+    expect(stage(page)).to_have_accessible_name("Timeline of 265 steps")
+    with page.expect_request(lambda asked: asked.url.endswith("/timeline?after=0"), timeout=10_000):
+        send(site, "timeline-late", "9" * 32, range(260, 271))
+
+
 def test_two_fingers_zoom_and_one_pans(visitor: Visitor, long: Session) -> None:
     page = opened(visitor, long)
     moves = """((fingers) => {

@@ -67,6 +67,7 @@ def row(page: Page, tool: str) -> list[str]:
 
 def test_the_worst_tool_stands_first_with_what_the_api_says_of_it(visitor: Visitor, invoices: Tool) -> None:
     page = visitor.open("/tools")
+    expect(page.locator(".waiting")).to_have_count(0, timeout=30_000)
     expect(page.locator("tbody tr").first.locator("td a").first).to_have_text("get_invoice")
     told = [cell.strip() for cell in row(page, "get_invoice")]
     assert invoices.error_rate is not None

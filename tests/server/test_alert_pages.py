@@ -62,23 +62,23 @@ def test_an_alert_is_shown_with_what_a_person_must_know(desk: AlertDesk, house: 
     desk.now_ns += 90 * 10**9
     page = Page(house.get("/alerts").text)
     said = " ".join(page.text.split())
-    for text in ("high", "Slow", "2.5 against 1 in 5m", "2 sessions", "nobody is told", "half of all calls"):
+    for text in ("high", "Slow", "2.5 in 5m, limit 1", "2 sessions", "nobody is told", "half of all calls"):
         assert text in said
     one = Page(house.get(f"/alerts/{found.id}").text)
     said = " ".join(one.text.split())
-    for text in ("high", "firing", "2.5 against 1 in 5m", "2026-05-28 20:26:40", "team-shop", "shop", "get_order", "half of all calls"):  # fmt: skip
+    for text in ("high", "firing", "2.5 in 5m, limit 1", "2026-05-28 20:26:40", "team-shop", "shop", "get_order", "half of all calls"):  # fmt: skip
         assert text in said
     assert {"/sessions/k1", "/sessions/k2", "/tools/get_order", "https://runbooks.example/slow"} <= set(one.links)
     assert [form["action"] for form in page.forms[1:]] == [f"/alerts/{found.id}/silence"]
-    assert page.fields[1:] == [{"matchers", "project", "seconds", "by", "comment"}]
+    assert page.fields[1:] == [{"matchers", "project", "seconds", "by", "comment", "back"}]
 
 
 def test_an_alert_that_somebody_was_told_of_can_be_taken_on_or_silenced(desk: AlertDesk, house: House) -> None:
     found = desk.fire()
     page = Page(house.get("/alerts").text)
-    assert "nobody yet" in page.text
+    assert "nobody on it" in page.text
     assert [form["action"] for form in page.forms[1:]] == [f"/alerts/{found}/acknowledge", f"/alerts/{found}/silence"]
-    assert page.fields[1:] == [{"by"}, {"matchers", "project", "seconds", "by", "comment"}]
+    assert page.fields[1:] == [{"by", "back"}, {"matchers", "project", "seconds", "by", "comment", "back"}]
 
 
 def test_the_gravest_come_first_and_those_that_nobody_is_on(desk: AlertDesk, house: House) -> None:
@@ -118,6 +118,29 @@ def test_somebody_says_that_they_are_on_it(desk: AlertDesk, house: House) -> Non
     page = Page(house.get(f"/alerts/{found}").text)
     assert "ann is on it" in page.text
     assert [form["action"] for form in page.forms] == [f"/alerts/{found}/silence"]
+
+
+@pytest.mark.parametrize(
+    ("back", "leads"),
+    [
+        ("/", "/#alert-{id}"),
+        ("/?project=p", "/?project=p#alert-{id}"),
+        ("/alerts?severity=high", "/alerts?severity=high#alert-{id}"),
+        ("https://evil.example/", "/alerts/{id}"),
+        ("//evil.example/", "/alerts/{id}"),
+        ("/settings", "/alerts/{id}"),
+        ("/\\evil.example", "/alerts/{id}"),
+        ("", "/alerts/{id}"),
+    ],
+)
+def test_a_form_leads_back_to_the_list_it_stood_in_and_to_nowhere_else(
+    desk: AlertDesk, house: House, back: str, leads: str
+) -> None:
+    found = desk.fire()
+    answer = send(house, f"/alerts/{found}/acknowledge", by="ann", back=back)
+    assert (answer.status_code, answer.headers["location"]) == (303, leads.format(id=found))
+    answer = send(house, f"/alerts/{found}/silence", **QUIET, back=back)
+    assert (answer.status_code, answer.headers["location"]) == (303, leads.format(id=found))
 
 
 def test_the_silence_that_an_alert_offers_covers_it(desk: AlertDesk, house: House) -> None:
@@ -171,7 +194,7 @@ def test_an_alert_says_why_it_fired_what_to_do_and_who_was_told(desk: AlertDesk,
     event = {"value": 7.0, "threshold": 0.0, "window": "10m", "runbook": "runbooks/loops.md"}
     found = desk.add(alert(firing(), "AgentLooping", **event))
     text = " ".join(Page(house.get(f"/alerts/{found.id}").text).text.split())
-    assert "7 over 10m, of flags LOOP_DETECTED, by tool. Too much is above 0." in text
+    assert "7 in 10m, of flags LOOP_DETECTED, by tool. Too much is above 0." in text
     assert "Agents repeat themselves" not in text, "the title of a runbook says what the alert says already"
     assert "A session still loops: pause it" in text
     assert "Nobody. No route led it to a channel" in text

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -50,6 +51,12 @@ from watchpost.server.problem import MovedError, NotFoundError, ParameterError, 
 from watchpost.server.safety import LoopbackOnly
 from watchpost.server.services import Alerting, Figures, Readers, Setup, Vitals, Words
 from watchpost.server.tools import Tools
+
+COMPRESSED_FROM = 1_000
+"""Bytes of a body from which on it is compressed."""
+
+COMPRESSION = 1
+"""The level: of a timeline of 50,000 steps the highest saves a tenth more and takes ten times as long."""
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
@@ -121,6 +128,8 @@ def create_app(
         # Watchpost's own requests are not an agent's work: traced, each would cause the next
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    # streams of events pass as they are, and large bodies are compressed beside the event loop
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM, compresslevel=COMPRESSION)
     app.add_middleware(LoopbackOnly)
     app.state.is_erased = words.erasures.is_erased
     app.state.now_ns = words.now_ns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
 from fastapi import APIRouter, Query
@@ -56,6 +56,9 @@ LENGTHS = (
 )
 """Seconds that a silence may last, and how that is called."""
 
+LISTS = ("/", "/alerts")
+"""Where rows of alerts stand: the overview, and their own list."""
+
 TABS = (("Firing", ""), ("Pending", "pending"), ("Resolved", "resolved"), ("All", "any"))
 """What lists there are, and their states; what fires stands before what is pending in the first."""
 
@@ -71,6 +74,13 @@ class Desk(msgspec.Struct, frozen=True):
     now_ns: Callable[[], int]
 
 
+class AcknowledgementAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the form of an alert sends that somebody takes on: who, and the list that it stands in."""
+
+    by: str
+    back: str = ""
+
+
 class SilenceAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the form for a silence sends. Matchers stand in one text, with commas between them."""
 
@@ -80,6 +90,7 @@ class SilenceAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float
     project: str = ""
     everything: bool = False
+    back: str = ""
 
 
 class _Section(msgspec.Struct, frozen=True):
@@ -109,6 +120,7 @@ def router(desk: Desk) -> APIRouter:
         return _shown(
             desk,
             "alerts.html",
+            f"/alerts?{urlencode(_held(asked))}".rstrip("?"),
             sections=[_listed(alerts, wanted, asked)] if state else _standing(alerts, wanted, asked),
             asked=asked,
             filtered=any((project, rule, severity)),
@@ -136,15 +148,15 @@ def router(desk: Desk) -> APIRouter:
 
     @routes.post("/alerts/{alert_id}/acknowledge")
     async def acknowledge(request: Request, alert_id: str) -> Response:
+        asked = await read_form(request, AcknowledgementAsked)
         with let_in():
-            await alerts.acknowledge(alert_id, await read_form(request, AcknowledgementGiven))
-        return RedirectResponse(f"/alerts/{alert_id}", 303)
+            await alerts.acknowledge(alert_id, AcknowledgementGiven(asked.by))
+        return _back(asked.back, alert_id)
 
     @routes.post("/alerts/{alert_id}/silence")
     async def silence_one(request: Request, alert_id: str) -> Response:
         await run_in_threadpool(alerts.one, alert_id)
-        await _silence(alerts, request)
-        return RedirectResponse(f"/alerts/{alert_id}", 303)
+        return _back(await _silence(alerts, request), alert_id)
 
     @routes.get("/silences")
     def silences(expired: Annotated[bool, Query()] = False) -> Response:
@@ -164,6 +176,20 @@ def router(desk: Desk) -> APIRouter:
     return routes
 
 
+def row_values(now_ns: int, returns_to: str = "") -> dict[str, object]:
+    """What rows of alerts and their forms are made with; a form leads back to `returns_to`, or to its alert where that is empty."""
+    values: dict[str, object] = {
+        "lengths": LENGTHS,
+        "by_length": BY_LENGTH,
+        "comment_length": NOTE_LENGTH,
+        "matcher_length": MATCHER_LENGTH,
+        "matchers_of": matchers_of,
+        "many_sessions": many_sessions,
+        "now": moment(now_ns),
+    }
+    return {**values, "returns_to": returns_to} if returns_to else values
+
+
 def matchers_of(labels: dict[str, str]) -> str:
     """Matchers that match alerts with these labels, as text that a person can change."""
     kept = sorted((name, value) for name, value in labels.items() if name not in COMES_AND_GOES)
@@ -176,30 +202,29 @@ def many_sessions(alert: AlertAnswer) -> str:
     return f"{many}{'+' if many >= EXAMPLES else ''} session{'' if many == 1 else 's'}" if many else ""
 
 
-def _shown(desk: Desk, template: str, **values: object) -> Response:
+def _shown(desk: Desk, template: str, returns_to: str = "", **values: object) -> Response:
     """A page with all that the forms on it need."""
-    return rendered(
-        template,
-        200,
-        lengths=LENGTHS,
-        by_length=BY_LENGTH,
-        comment_length=NOTE_LENGTH,
-        matcher_length=MATCHER_LENGTH,
-        matchers_of=matchers_of,
-        many_sessions=many_sessions,
-        is_web=is_web,
-        now=moment(desk.now_ns()),
-        **values,
-    )
+    return rendered(template, 200, is_web=is_web, **row_values(desk.now_ns(), returns_to), **values)
 
 
-async def _silence(alerts: Alerts, request: Request) -> None:
+def _back(asked: str, alert_id: str) -> Response:
+    """To the list that a form was sent from, where its alert stands; to the alert itself from anywhere else."""
+    came = urlsplit(asked)
+    if came.scheme or came.netloc or came.path not in LISTS:
+        return RedirectResponse(f"/alerts/{quote(alert_id)}", 303)
+    query = f"?{urlencode(parse_qsl(came.query))}" if came.query else ""
+    return RedirectResponse(f"{came.path}{query}#alert-{quote(alert_id)}", 303)
+
+
+async def _silence(alerts: Alerts, request: Request) -> str:
+    """Note what the form asks for; the list that it was sent from."""
     asked = await read_form(request, SilenceAsked)
     given = SilenceGiven(
         [asked.matchers], asked.by, asked.comment, asked.seconds, project=asked.project, everything=asked.everything
     )
     with let_in():
         await alerts.silence(given)
+    return asked.back
 
 
 def _held(asked: dict[str, str]) -> dict[str, str]:

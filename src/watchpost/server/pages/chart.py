@@ -101,7 +101,7 @@ def change(now: float | None, before: float | None, better: Better = "") -> Mark
         return Markup('<span class="same" title="{:g} before">as before</span>').format(before)
     grew = now > before
     kind = "same" if not better else "better" if grew == (better == "more") else "worse"
-    told = f"{abs(now / before - 1):.0%}" if before else "from none"
+    told = f"{abs(now / before - 1):.0%}" if before else "from 0"
     return Markup('<span class="{}" title="{:g} before">{} {}</span>').format(kind, before, "▲" if grew else "▼", told)
 
 

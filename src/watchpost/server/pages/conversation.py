@@ -16,6 +16,7 @@ from watchpost.ingest.content import structure
 MOST_TURNS = 200
 """Messages that are shown of one text: the first and the last of them, half each."""
 
+_FOLDED_LENGTH = 200_000
 _LISTS = ("messages", "input", "contents", "history", "prompt", "output", "choices")
 _ROLES = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool", "developer": "system"}
 _WORDS = ("text", "content", "input_text", "output_text")
@@ -63,6 +64,12 @@ def contents_of(text: str) -> Contents:
             return Contents(text, turns[:half] + turns[-half:], len(turns) - MOST_TURNS)
         return Contents(text, turns)
     return Contents(text, value=found, structured=True)
+
+
+def structured(text: str) -> dict[str, object] | list[object] | None:
+    """The object or list that a tool answered with as text; None for words, and for what is too long to be folded."""
+    found = structure(text) if len(text) <= _FOLDED_LENGTH else None
+    return cast("dict[str, object] | list[object]", found) if isinstance(found, (dict, list)) and found else None
 
 
 def _listed(found: object) -> Sequence[object]:

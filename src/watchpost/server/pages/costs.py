@@ -20,6 +20,7 @@ from watchpost.server.measures import MeasuredAnswer
 from watchpost.server.pages.chart import change, chart_of
 from watchpost.server.pages.figure import in_unit
 from watchpost.server.pages.rendering import rendered
+from watchpost.server.pages.scatter import scatter_of
 from watchpost.server.release_versions import SHOWN, VersionsAnswer
 from watchpost.server.release_versions import By as VersionBy
 from watchpost.server.spending import By, SpendingAnswer
@@ -167,6 +168,7 @@ def router(glance: Glance) -> APIRouter:
             window_unpriced=daily.value.series[0].total.untold if daily else 0,
             groups=_groups(spent.value, grouped.value if grouped else None, by, since, scope) if spent else None,
             versions=_versions(found.value, versions, scope) if found else None,
+            scatter=scatter_of(found.value) if found else None,
             unpriced=unpriced.value if unpriced else None,
             what_to_do=WHAT_TO_DO,
         )

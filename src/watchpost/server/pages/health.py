@@ -22,7 +22,7 @@ from watchpost.server.readiness import ReadinessAnswer, ReadinessCheck
 
 CHARTS: Mapping[str, str] = {
     "watchpost_accepted_spans": "Spans taken in",
-    "watchpost_react_lag_seconds": "Looked at after",
+    "watchpost_react_lag_seconds": "Delay until judged",
     "watchpost_log_lag_bytes": "Waiting in the log",
     "watchpost_requests_put_off": "Requests put off",
     "watchpost_refused_items": "Refused as wrong",

@@ -23,12 +23,12 @@ from watchpost.server.archive import Archive
 from watchpost.server.glance import OFTEN_S, SELDOM_S, TIERS, Glance, Scope, Spent
 from watchpost.server.kept import Patience
 from watchpost.server.measures import MeasuredAnswer, SeriesAnswer
-from watchpost.server.pages.alerts import many_sessions, matchers_of
+from watchpost.server.pages.alerts import row_values
 from watchpost.server.pages.chart import Better, change, number
 from watchpost.server.pages.figure import Tile, tile
 from watchpost.server.pages.rendering import rendered
 from watchpost.server.releases import ReleaseAnswer, ReleaseBook
-from watchpost.server.review import BY_LENGTH, NOTE_LENGTH, FlagGlimpse, Review
+from watchpost.server.review import FlagGlimpse, Review
 from watchpost.server.slos import BudgetAnswer, SloAnswer, SlosAnswer
 from watchpost.server.spending import SpendingAnswer
 
@@ -152,14 +152,11 @@ def router(overview: Overview) -> APIRouter:
         now_ns = overview.now_ns()
         return rendered(
             "overview.html",
+            200,
             empty=False,
             project=project,
             every=OFTEN_S if is_coming else SELDOM_S,
             firing=firing,
-            many_sessions=many_sessions,
-            matchers_of=matchers_of,
-            by_length=BY_LENGTH,
-            comment_length=NOTE_LENGTH,
             panels=_panels(tiers.value, scope) if tiers else None,
             age=moment(tiers.ended_ns) if tiers else None,
             shares=_shares(outcomes.value, scope) if outcomes else None,
@@ -168,7 +165,7 @@ def router(overview: Overview) -> APIRouter:
             budgets=_budgets(slos.value) if slos else None,
             releases=_released(overview.releases, project, now_ns),
             flagged=_flagged(overview.review, project),
-            now=moment(now_ns),
+            **row_values(now_ns, "/?" + urlencode({"project": project}) if project else "/"),
         )
 
     return routes

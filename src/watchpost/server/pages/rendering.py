@@ -12,12 +12,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from watchpost.model.flag import FlagState
 from watchpost.model.session import Outcome, State
-from watchpost.server.answers import FlagAnswer
+from watchpost.server.answers import FlagAnswer, moment
 from watchpost.server.pages import chart, display, nearness
+from watchpost.server.pages.conversation import structured
+from watchpost.server.pages.static_files import KeptForGood
 from watchpost.server.problem import Problem
 from watchpost.server.review import NOTE_LENGTH, way_on
 
@@ -38,7 +39,7 @@ NO_STORE = {"cache-control": "no-store"}
 
 def static_files() -> StaticFiles:
     """Our own style sheets, scripts and icon, and those of others that are kept beside them; they belong at `STATIC_PATH`."""
-    return _KeptForGood(directory=_STATIC)
+    return KeptForGood(_STATIC)
 
 
 def is_page(request: Request) -> bool:
@@ -62,15 +63,6 @@ def _back(request: Request) -> str:
 def rendered(template: str, status: int = 200, **values: object) -> Response:
     """A page of one of the templates, which nobody keeps."""
     return HTMLResponse(_TEMPLATES.get_template(template).render(**values), status, headers=NO_STORE)
-
-
-class _KeptForGood(StaticFiles):
-    """Files that a browser asks for once: what changes them changes their address."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        answer = await super().get_response(path, scope)
-        answer.headers["cache-control"] = "public, max-age=31536000, immutable"
-        return answer
 
 
 def _environment() -> Environment:
@@ -98,6 +90,7 @@ def _environment() -> Environment:
     templates.filters |= {"amount": display.amount, "size": display.size, "span": display.span}
     templates.filters |= {"ago": nearness.ago, "stamp": nearness.stamp, "short": nearness.short}
     templates.filters["json"] = _json
+    templates.filters["structured"] = structured
     templates.filters["numbered"] = lambda items: [*enumerate(items)]
     templates.globals.update(
         asset=_asset,
@@ -105,6 +98,7 @@ def _environment() -> Environment:
         between=display.between,
         change=chart.change,
         spark=chart.spark,
+        moment=moment,
         offset=display.offset,
         tally=_tally,
         put_aside=_put_aside,

@@ -50,7 +50,7 @@ def routers(  # noqa: PLR0917 - all that pages are made from
         step.router(archive),
         flags.router(review, words.now_ns),
         logs.router(search, words.now_ns),
-        tools.router(kit, words.contracts, figures.measures, review, words.now_ns),
+        tools.router(kit, words.contracts, figures.measures, review, figures.executor, words.now_ns),
         measures.router(figures.measures, words.releases, archive, words.now_ns),
         alerts.router(
             alerts.Desk(alerting.alerts, alerting.notices, alerting.rules, figures.measures, archive, words.now_ns)

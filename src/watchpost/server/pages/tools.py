@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Annotated
 from urllib.parse import quote
 
@@ -15,7 +16,9 @@ from watchpost.detect.schema_drift import KIND as DRIFT
 from watchpost.server.alert_routes import let_in
 from watchpost.server.api import Text
 from watchpost.server.contracts import ContractAnswer, Contracts, PinGiven
+from watchpost.server.glance import KEEPING, OFTEN_S
 from watchpost.server.json_body import read_form
+from watchpost.server.kept import Kept
 from watchpost.server.measures import Measures
 from watchpost.server.pages.figure import in_unit
 from watchpost.server.pages.measure_question import WINDOWS, Asking, Pair, with_query, written
@@ -23,7 +26,13 @@ from watchpost.server.pages.rendering import rendered
 from watchpost.server.pages.tool_story import candidates, courses, drifts, owners
 from watchpost.server.problem import NotFoundError
 from watchpost.server.review import BY_LENGTH, Review
-from watchpost.server.tools import ToolAnswer, Tools
+from watchpost.server.tools import Called, ToolAnswer, Tools
+
+WAIT_S = 0.5
+"""How long the page of all tools waits for what is counted over their calls."""
+
+EVERY_S = 60
+"""How soon that page is asked for again."""
 
 SHOWN = 200
 """Tools on one page."""
@@ -50,21 +59,36 @@ class PinAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
-def router(
-    tools: Tools, contracts: Contracts, measures: Measures, review: Review, now_ns: Callable[[], int]
+def router(  # noqa: PLR0917 - all that pages of tools are made from
+    tools: Tools,
+    contracts: Contracts,
+    measures: Measures,
+    review: Review,
+    executor: Executor,
+    now_ns: Callable[[], int],
 ) -> APIRouter:
     """The routes. Those that only read the stores are plain functions, which run in worker threads."""
     routes = APIRouter(prefix="/tools", include_in_schema=False, default_response_class=HTMLResponse)
 
+    def counted(asked: tuple[str, str]) -> Called:
+        project, window = asked
+        return tools.called(project, *Asking(window=window).times(now_ns()))
+
+    calls = Kept(counted, KEEPING, executor, now_ns)
+
     @routes.get("")
     def every(q: Name = "", project: Text = "", window: Name = "") -> Response:
         asking = Asking(window=_length(window))
-        answer = tools.every(project, *asking.times(now_ns()))
+        asked = (project, asking.window)
+        called = calls.answer(asked, WAIT_S)
+        answer = tools.told(called.value if called else Called(None, None, {}, {}), project)
         words = q.lower().split()
         found = [each for each in answer.tools if all(word in f"{each.tool} {each.project}".lower() for word in words)]
         held = [("q", q), ("project", project)]
         return rendered(
             "tools.html",
+            every=OFTEN_S if calls.is_coming(asked) else EVERY_S,
+            counted=called is not None,
             answer=answer,
             found=found,
             shown=SHOWN,
@@ -72,6 +96,7 @@ def router(
             project=project,
             window=asking.window,
             windows=[(each, _address("/tools", *held, ("window", each))) for each in LENGTHS],
+            here=_address("/tools", *held, ("window", window)),
             projects=sorted({each.project for each in answer.tools}),
             address=address,
             behind=lambda tool, measure: _asking(tool).sessions(measure, {}, answer.since or "", answer.until or ""),

@@ -14,6 +14,7 @@ import { colour } from "./themes.js";
 const HEIGHT = 220;
 const SERIES = 8;
 const FEW = 40;
+const DAY_S = 86_400;
 const BARS = { width: 0, points: { show: false } };
 
 class ChartElement extends HTMLElement {
@@ -82,7 +83,7 @@ class ChartElement extends HTMLElement {
         tzDate: (seconds) => Plotter.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         scales: { ...(chart.bars && { x: { range: (_, low, high) => [low - chart.step * 0.6, high + chart.step * 0.6] } }), y: { range: (_, low, high) => [Math.min(low ?? 0, 0), (high ?? 0) > 0 ? high * 1.08 : 1] } },
         series: [
-          { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+          { label: "UTC", value: chart.step >= DAY_S ? "{YYYY}-{MM}-{DD}" : "{YYYY}-{MM}-{DD} {HH}:{mm}" },
           ...chart.series.map((one, at) => ({
             label: one.label,
             stroke: one.dashed ? faint : colour(this, `--series-${(at % SERIES) + 1}`),
@@ -97,7 +98,11 @@ class ChartElement extends HTMLElement {
           { ...axis, space: 70, values: (_, splits) => moments(splits) },
           { ...axis, size: 62, values: (_, marks) => marks.map((mark) => told(mark, chart.unit)) },
         ],
-        hooks: { draw: [(plot) => this.drawMarks(plot, chart.marks)] },
+        hooks: {
+          draw: [(plot) => this.drawMarks(plot, chart.marks)],
+          ready: [(plot) => atRest(plot, latest(chart))],
+          setCursor: [(plot) => atRest(plot, latest(chart))],
+        },
       },
       /** @type {import("uplot").AlignedData} */ ([chart.times, ...chart.series.map((one) => one.values)]),
       this.place,
@@ -114,7 +119,8 @@ class ChartElement extends HTMLElement {
     const { ctx, bbox } = plot;
     const scale = devicePixelRatio;
     ctx.save();
-    ctx.strokeStyle = ctx.fillStyle = colour(this, "--warn");
+    const ink = (ctx.strokeStyle = colour(this, "--warn"));
+    const paper = colour(this, "--paper");
     ctx.font = `${11 * scale}px system-ui, sans-serif`;
     ctx.textAlign = "left";
     ctx.textBaseline = "alphabetic";
@@ -128,10 +134,14 @@ class ChartElement extends HTMLElement {
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
       const wide = ctx.measureText(mark.label).width;
-      const left = Math.min(x + 4 * scale, bbox.left + bbox.width - wide);
+      const beside = 5 * scale;
+      const left = x + beside + wide <= bbox.left + bbox.width ? x + beside : x - beside - wide;
       if (left > free) {
+        ctx.fillStyle = paper;
+        ctx.fillRect(left - 2 * scale, bbox.top, wide + 4 * scale, 15 * scale);
+        ctx.fillStyle = ink;
         ctx.fillText(mark.label, left, bbox.top + 11 * scale);
-        free = left + wide + 8 * scale;
+        free = Math.max(x, left + wide) + beside;
       }
     }
     ctx.restore();
@@ -160,6 +170,23 @@ class ChartElement extends HTMLElement {
 }
 
 /**
+ * The last place at which any line has a value.
+ * @param {Chart} chart
+ */
+function latest(chart) {
+  return Math.max(...chart.series.map((one) => one.values.findLastIndex((value) => value != null)));
+}
+
+/**
+ * While nothing is pointed at, the legend tells the latest values.
+ * @param {Plot} plot
+ * @param {number} at
+ */
+function atRest(plot, at) {
+  if (plot.cursor.idx == null && at >= 0) plot.setLegend({ idx: at }, false);
+}
+
+/**
  * The places of values without a neighbour, which no line would show.
  * @param {(number | null)[]} values
  */
@@ -168,10 +195,13 @@ function alone(values) {
 }
 
 /**
- * Moments for an axis, in UTC; the day stands where it begins.
+ * Moments for an axis, in UTC; the day stands where it begins, and alone where all are midnights.
  * @param {number[]} splits Unix seconds
  */
 function moments(splits) {
+  if (splits.length > 1 && splits.every((at) => at % DAY_S === 0)) {
+    return splits.map((at) => new Date(at * 1000).toISOString().slice(5, 10));
+  }
   let day = "";
   return splits.map((at) => {
     const moment = new Date(at * 1000).toISOString();
@@ -190,16 +220,22 @@ export function told(value, unit) {
   if (value == null) return "–";
   switch (unit) {
     case "usd":
-      return `$${value !== 0 && Math.abs(value) < 0.01 ? value.toPrecision(2) : value.toLocaleString("en", { minimumFractionDigits: value % 1 ? 2 : 0, maximumFractionDigits: 2 })}`;
+      return `$${value !== 0 && Math.abs(value) < 0.01 ? value.toPrecision(2) : value.toLocaleString("en", { minimumFractionDigits: value % 1 ? 2 : 0, maximumFractionDigits: Math.abs(value) < 1 ? 4 : 2 })}`;
     case "share":
       return `${+(value * 100).toPrecision(3)} %`;
     case "seconds":
       return value !== 0 && Math.abs(value) < 1 ? `${+(value * 1000).toPrecision(3)} ms` : `${+value.toPrecision(3)} s`;
     case "bytes":
-      return `${short(value)}B`;
+      return bytes(value);
     default:
       return short(value);
   }
+}
+
+/** @param {number} value */
+function bytes(value) {
+  const power = Math.max(Math.min(Math.floor(Math.log10(Math.abs(value) || 1) / 3), 4), 0);
+  return `${+(value / 1000 ** power).toPrecision(3)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
 }
 
 /** @param {number} value */

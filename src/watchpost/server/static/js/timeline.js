@@ -6,7 +6,8 @@
 import { boxOf, coloursOf, drawAxis, drawBars, drawFlags, drawSums, seen } from "./timeline_drawing.js";
 import { listenTo } from "./timeline_hands.js";
 import { StepPanel } from "./timeline_panel.js";
-import { goesOn, joined, Steps } from "./timeline_steps.js";
+import { StepSource } from "./timeline_source.js";
+import { Steps } from "./timeline_steps.js";
 import { after, counted, lasting, made, visible } from "./timeline_texts.js";
 import { brief, legend, sentence, used, usedWithin } from "./timeline_words.js";
 
@@ -23,7 +24,6 @@ const TALL = 268;
 const GUTTER = 124;
 const NARROW = 560;
 const LANE_GAP = 7;
-const AGAIN = 200;
 const KEPT = "watchpost-timeline";
 /** Where less of the time was spent doing anything, steps are shown one beside the other unless somebody chose. */
 const IDLE = 0.3;
@@ -48,6 +48,9 @@ export class Timeline extends HTMLElement {
     this.width = 0;
     this.drawing = 0;
     this.busy = false;
+    this.source = new StepSource(() => this.getAttribute("src"));
+    /** When everything is read again. */
+    this.due = 0;
     /** Whether there is news that came while steps were being fetched. */
     this.stale = false;
     /** @type {Place} */
@@ -93,6 +96,7 @@ export class Timeline extends HTMLElement {
     window.removeEventListener("themechange", this.repaint);
     document.removeEventListener("freshened", this.renew);
     this.panel.stop();
+    clearTimeout(this.due);
   }
 
   build() {
@@ -140,44 +144,16 @@ export class Timeline extends HTMLElement {
     this.busy = true;
     this.stale = false;
     try {
-      const held = again && this.steps ? this.steps.answer : null;
-      const answer = (held && (await this.fetchLater(held))) || (await this.fetchAll());
+      const answer = await this.source.read(again && this.steps ? this.steps.answer : null);
       this.take(answer);
+      clearTimeout(this.due);
+      if (this.source.mayMiss(answer)) this.due = setTimeout(this.renew, this.source.dueMs());
     } catch {
       if (!this.steps) this.fail();
     } finally {
       this.busy = false;
       if (this.stale) this.load(true);
     }
-  }
-
-  /** @returns {Promise<Answer>} */
-  async fetchAll() {
-    let answer = await this.fetch(0);
-    while (answer.next !== null) answer = joined(answer, await this.fetch(answer.next));
-    return answer;
-  }
-
-  /**
-   * Those steps that may have changed: from the first that ran, or the last few.
-   * @param {Answer} held
-   */
-  async fetchLater(held) {
-    const running = held.duration_us.indexOf(null);
-    const many = held.step_id.length;
-    const from = Math.max(Math.min(running < 0 ? many : running, many - AGAIN), 0);
-    const later = await this.fetch(from);
-    return goesOn(held, later) ? joined(held, later) : null;
-  }
-
-  /**
-   * @param {number} after
-   * @returns {Promise<Answer>}
-   */
-  async fetch(after) {
-    const answer = await fetch(`${this.getAttribute("src")}?after=${after}`);
-    if (!answer.ok) throw new Error(`answered ${answer.status}`);
-    return answer.json();
   }
 
   fail() {

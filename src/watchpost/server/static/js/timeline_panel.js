@@ -5,6 +5,7 @@ import { after, counted, dollars, lasting, made, visible } from "./timeline_text
 /** @typedef {import("./timeline_steps.js").Steps} Steps */
 /**
  * @typedef {object} Detail the parts of an answer about one step that are shown
+ * @property {string} name
  * @property {string} model
  * @property {string} tool
  * @property {string} error
@@ -21,6 +22,8 @@ import { after, counted, dollars, lasting, made, visible } from "./timeline_text
 const BEGINNING = 1200;
 /** Longer JSON is shown as it is. */
 const PRETTY = 200_000;
+/** Characters of JSON that are read as they stand. */
+const ONE_LINE = 96;
 const PAUSE_MS = 120;
 
 export class StepPanel {
@@ -125,7 +128,7 @@ function inside(step) {
   const error = [step.error_type, step.error].filter(Boolean).join(": ");
   if (error) parts.push(made("p", "why", visible(error.slice(0, 600))));
   const by = step.model || step.tool;
-  if (by) parts.push(made("p", "soft", `${step.model ? "Model" : "Tool"} ${visible(by)}`));
+  if (by && !step.name?.includes(by)) parts.push(made("p", "soft", `${step.model ? "Model" : "Tool"} ${visible(by)}`));
   if (step.missing) return [...parts, made("p", "note", `${step.missing[0].toUpperCase()}${step.missing.slice(1)}.`)];
   for (const [name, text, form] of [
     ["Input", step.input, step.input_form],
@@ -147,7 +150,7 @@ function inside(step) {
 
 /** @param {string} text */
 function indented(text) {
-  if (!/^\s*[{[]/.test(text) || text.length > PRETTY) return text;
+  if (!/^\s*[{[]/.test(text) || text.length <= ONE_LINE || text.length > PRETTY) return text;
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
