@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 import msgspec
 from markupsafe import Markup, escape
 
-from watchpost.query.measures import Unit
+from watchpost.query.catalogue import MEASURES
+from watchpost.query.measures import Distinct, Ratio, Unit
 from watchpost.server.measures import MeasuredAnswer, PointAnswer
 from watchpost.server.pages.chart import Better, change, number, spark
 from watchpost.server.pages.display import duration, money, size
@@ -67,7 +68,10 @@ def explored(answer: MeasuredAnswer, scope: dict[str, str]) -> str:
 
 
 def _basis(answer: MeasuredAnswer, total: PointAnswer) -> str:
-    """On how much a number stands that is none of its own."""
+    """On how much a number stands that is none of its own; a share of sessions that is worked out of their steps does not tell of how many."""
+    formula = MEASURES[answer.measure.name].formula
+    if isinstance(formula, Ratio) and isinstance(formula.per, Distinct):
+        return ""
     what = {"step": "steps", "session": "sessions", "flag": "flags", "sample": "samples"}[answer.measure.of]
     told = f"of {total.counted:,} {what}" if answer.measure.unit in {"share", "seconds", "score"} else ""
     return f"{told}{', ' if told else ''}{total.untold:,} untold" if total.untold else told
