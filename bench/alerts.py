@@ -29,7 +29,7 @@ from product import NeverAppliedError
 from rules import measured as measured_in_process
 from rules import two_hundred, two_hundred_text
 from spans import Shape, Template, session_name
-from stored import Filled
+from stored import KEEPS_ALL, Filled
 from visible import EVERY_S, LOOP
 from watchpost.model.notice import AlertEvent, Notice
 from watchpost.model.session import session_key
@@ -351,7 +351,7 @@ def _judging(lab: Lab, folder: Path, settings: str, rules: str) -> dict[str, flo
     """CPU per tick of a server that is left alone, then how soon sessions show in it, while rules are judged."""
     config = folder / "watchpost.toml"
     (folder / "rules.yaml").write_text(rules)
-    config.write_text(settings)
+    config.write_text(KEEPS_ALL + settings)
     waits: list[float] = []
     with lab.serve(folder) as server:
         offer(Plan(port=server.port, run=lab.run(), spans=Shape().spans, seconds=60.0))
@@ -367,7 +367,7 @@ def _judging(lab: Lab, folder: Path, settings: str, rules: str) -> dict[str, flo
             time.sleep(_PROBE_S)
         resident = server.program.resident() / (1 << 20)
         server.program.stop()
-    config.unlink()
+    config.write_text(KEEPS_ALL)
     cost = {"cpu_ms_per_tick": 1e3 * used * _TICK_S / lasted, "resident_mib": resident}
     return cost | milliseconds(waits, "visible")
 

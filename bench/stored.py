@@ -16,6 +16,8 @@ from process import offer
 from product import Watchpost
 from spans import Shape, session_name
 
+KEEPS_ALL = "[retention]\nenabled = false\n"
+"""Settings of a server on days that are over, which would else sort them, and keep the traces of few."""
 _TEXTS = 4
 """Groups of distinct text in a stock: few rows that are compressed together have the same text."""
 _SETTLE_S = 10.0
@@ -104,6 +106,7 @@ class Filled(Stock):
     def _filled(self) -> Path:
         if self._folder is None:
             folder = self._lab.new_folder("filled")
+            (folder / "watchpost.toml").write_text(KEEPS_ALL)
             with self._lab.serve(folder) as server:
                 offer(
                     Plan(
