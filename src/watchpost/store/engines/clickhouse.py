@@ -134,9 +134,11 @@ class ClickHouse:
         if batch.readings:
             parts.append(("spans", columns.span_table(batch.readings)))
         settings = _ONE_THREAD | _VIEWS_TOO | MERGED_ONLY | {"insert_deduplication_token": str(batch.number)}
-        for table, part in parts:
-            self._handles.writer.insert_arrow(table, part, settings=settings)
-        self._changes.wrote({row.slot for row in batch.ledger})
+        try:
+            for table, part in parts:
+                self._handles.writer.insert_arrow(table, part, settings=settings)
+        finally:
+            self._changes.wrote({row.slot for row in batch.ledger})
 
     def members_of_traces(self, traces: Sequence[tuple[str, bytes]]) -> list[Member]:
         """See `FoldSource`."""
