@@ -67,11 +67,16 @@ def row(page: Page, tool: str) -> list[str]:
 
 def test_the_worst_tool_stands_first_with_what_the_api_says_of_it(visitor: Visitor, invoices: Tool) -> None:
     page = visitor.open("/tools")
-    expect(page.locator(".waiting")).to_have_count(0, timeout=30_000)
     expect(page.locator("tbody tr").first.locator("td a").first).to_have_text("get_invoice")
-    told = [cell.strip() for cell in row(page, "get_invoice")]
     assert invoices.error_rate is not None
-    assert told[1:7] == ["2 / 2", f"{100 * invoices.error_rate:.3g} %", "22", "500 ms", "10", f"learnt, version {invoices.version} 1 candidate"]  # fmt: skip
+    expected = ["2 / 2", f"{100 * invoices.error_rate:.3g} %", "22", "500 ms", "10", f"learnt, version {invoices.version} 1 candidate"]  # fmt: skip
+
+    def told() -> list[str]:
+        page.reload()
+        return [cell.strip() for cell in row(page, "get_invoice")][1:7]
+
+    # what was counted for somebody a moment ago is shown until it is counted anew
+    assert eventually(lambda: told() == expected or None, 90), told()
 
 
 def test_tools_are_found_by_name_without_a_script(visitor: Visitor, invoices: Tool) -> None:
