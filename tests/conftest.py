@@ -16,6 +16,7 @@ from playwright.sync_api import Browser
 from visitor import Visitor, chromium_running, site_running
 from watchpost_process import WatchpostProcess
 
+from watchpost.runtime.struct_types import settle_struct_types
 from watchpost.store.engines.clickhouse import ClickHouse
 
 settings.register_profile("untimed", deadline=None)
@@ -33,6 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     last = len(LONGEST)
     places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, last))
+
+
+def pytest_collection_finish() -> None:
+    """Tests run parts of the server in threads of this process."""
+    settle_struct_types()
 
 
 class KeptChromium:

@@ -30,6 +30,10 @@ class Message(msgspec.Struct, frozen=True):
     alerts: list[Said]
 
 
+_MESSAGES = msgspec.json.Decoder(Message)
+"""Made before there are threads: two of them must not work out at once what a message is."""
+
+
 class Arrival(msgspec.Struct, frozen=True):
     at_s: float
     channel: str
@@ -53,7 +57,7 @@ class WebhookReceiver:
             def do_POST(self) -> None:
                 at_s = time.time()
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                message = msgspec.json.decode(body, type=Message)
+                message = _MESSAGES.decode(body)
                 receiver.arrivals.append(Arrival(at_s, self.path.rpartition("/")[2], message))
                 self.send_response(200)
                 self.end_headers()
