@@ -68,6 +68,10 @@ class Handles:
         self._restore()
 
 
+_ALL_CORES = {"max_threads_min_free_memory_per_thread": 0}
+"""The engine would give a question one thread for each GiB that is free, so never more than one under the limits it is opened with."""
+
+
 def open_handles(dsn: str, folder: Path, limits: EmbeddedLimits, readers: int) -> Handles:
     """Connect to `chdb:///absolute/path` in this process, or to `clickhouse://host`.
 
@@ -103,6 +107,8 @@ def open_handles(dsn: str, folder: Path, limits: EmbeddedLimits, readers: int) -
     def connect_embedded() -> Client:
         # Not as dsn: a path may hold characters that mean something in an address.
         path = dsn.removeprefix("chdb://")
-        return clickhouse_connect.get_client(interface="chdb", path=path, settings=settings, chdb_options=options)
+        return clickhouse_connect.get_client(
+            interface="chdb", path=path, settings=settings | _ALL_CORES, chdb_options=options
+        )
 
     return Handles(connect_embedded, readers, restore)

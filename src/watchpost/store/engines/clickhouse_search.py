@@ -283,7 +283,7 @@ def _spans_saying(wanted: SessionFilter) -> str:
 
 def _traces(conditions: Sequence[str], at_last: str = "true") -> str:
     """The traces of spans that meet conditions; `at_last` narrows down what is read and is asked of nothing else."""
-    return f"SELECT DISTINCT project, trace_id FROM spans PREWHERE {' AND '.join(conditions)} WHERE {at_last}"  # noqa: S608 - names are ours, values are filled in
+    return f"SELECT project, trace_id FROM spans PREWHERE {' AND '.join(conditions)} WHERE {at_last}"  # noqa: S608 - names are ours, values are filled in
 
 
 def _received(since_ns: int, until_ns: int) -> str:
