@@ -40,7 +40,8 @@ class Told:
     def store(self, at: int, said: Sequence[tuple[str, str]], apart: int = 1) -> None:
         """One batch, received from a moment on, one after the other: (session id, text) of each span. Sessions may be known already: their spans are late."""
         number = next(BATCHES)
-        readings, members, sessions = [], [], []
+        readings, members = [], []
+        sessions: dict[str, Summary] = {}  # a batch has one row of a session
         for place, (session_id, text) in zip(itertools.count(at, apart), said, strict=False):
             trace = trace_of(self.project, session_id)
             span = len(self.spans).to_bytes(8, "big")
@@ -51,10 +52,12 @@ class Told:
             members.append(Member(self.project, session_id, trace, number, live=True))
             key = session_key(self.project, session_id)
             user = f"user {session_id}"
-            sessions.append(
-                Summary(key, self.project, session_id, "w", user, "ended", None, number, at, at, place, 0, Totals())
+            sessions[key] = Summary(
+                key, self.project, session_id, "w", user, "ended", None, number, at, at, place, 0, Totals()
             )
-        self.telemetry.write(TelemetryBatch(number, readings=readings, members=members, sessions=sessions))
+        self.telemetry.write(
+            TelemetryBatch(number, readings=readings, members=members, sessions=list(sessions.values()))
+        )
 
     def merge(self, day: int) -> None:
         rows = self.telemetry._handles.rows  # noqa: SLF001 - nothing public asks of parts
