@@ -68,8 +68,9 @@ class Handles:
         self._restore()
 
 
-_ALL_CORES = {"max_threads_min_free_memory_per_thread": 0}
-"""The engine would give a question one thread for each GiB that is free, so never more than one under the limits it is opened with."""
+_TWO_THREADS = {"max_threads": 2, "max_threads_min_free_memory_per_thread": 0}
+"""For a question. The engine itself would give it a thread for each GiB that is free, so never more than one under the limits it is opened with; in these, questions of two
+threads on ten million spans have room. More threads would take more memory, whatever cores there are."""
 
 
 def open_handles(dsn: str, folder: Path, limits: EmbeddedLimits, readers: int) -> Handles:
@@ -108,7 +109,7 @@ def open_handles(dsn: str, folder: Path, limits: EmbeddedLimits, readers: int) -
         # Not as dsn: a path may hold characters that mean something in an address.
         path = dsn.removeprefix("chdb://")
         return clickhouse_connect.get_client(
-            interface="chdb", path=path, settings=settings | _ALL_CORES, chdb_options=options
+            interface="chdb", path=path, settings=settings | _TWO_THREADS, chdb_options=options
         )
 
     return Handles(connect_embedded, readers, restore)
