@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from alarm_site import alarmed_running
 from hypothesis import settings
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from visitor import Visitor, chromium_running, site_running
 from watchpost_process import WatchpostProcess
 
@@ -21,6 +21,7 @@ from watchpost.store.engines.clickhouse import ClickHouse
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+expect.set_options(timeout=30_000)
 """Tests are never timed: a machine may be busy."""
 
 _NUMBERS = itertools.count(1)

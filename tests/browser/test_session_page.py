@@ -197,7 +197,7 @@ def test_steps_far_back_are_read_again_too(visitor: Visitor, site: WatchpostProc
     page.evaluate("document.querySelector('wp-timeline').source.everyMs = 2000")
     send(site, "timeline-late", "9" * 32, range(255, 266))
     expect(stage(page)).to_have_accessible_name("Timeline of 265 steps")
-    with page.expect_request(lambda asked: asked.url.endswith("/timeline?after=0"), timeout=10_000):
+    with page.expect_request(lambda asked: asked.url.endswith("/timeline?after=0"), timeout=120_000):
         send(site, "timeline-late", "9" * 32, range(260, 271))
 
 
