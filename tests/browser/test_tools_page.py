@@ -81,7 +81,7 @@ def test_the_worst_tool_stands_first_with_what_the_api_says_of_it(visitor: Visit
 
 def test_tools_are_found_by_name_without_a_script(visitor: Visitor, invoices: Tool) -> None:
     page = visitor.open("/tools", script=False)
-    page.locator("main input[name=q]").fill("INVOICE")
+    page.locator("main input[name=q]").fill("GET_INVOICE")
     page.get_by_role("button", name="Find", exact=True).click()
     expect(page.locator("tbody tr")).to_have_count(1)
     page.locator("main input[name=q]").fill("nothing like it")
