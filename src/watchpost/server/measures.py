@@ -137,7 +137,7 @@ class Measures:
         self, name: str, parameters: Sequence[tuple[str, str]], *, tells_sessions: bool = True
     ) -> MeasuredAnswer:
         """What one measure comes to. Unless it `tells_sessions`, points say 0 of how many contributed, in a third of the time."""
-        asked = self._asked(name, parameters, tells_sessions=tells_sessions)
+        asked = self._asked(name, parameters, self._now_ns(), tells_sessions=tells_sessions)
         question = asked.question
         found = self._reader.measured(question)
         if found.groups > MOST_GROUPS and not asked.cut:
@@ -175,10 +175,8 @@ class Measures:
         ]
         return ContributorsAnswer(sessions, cursor_of(shown[-1]) if len(found) > len(shown) else None)
 
-    def _asked(
-        self, name: str, parameters: Sequence[tuple[str, str]], now_ns: int = 0, *, tells_sessions: bool
-    ) -> Asked:
-        asked = asked_of(_measure(name), parameters, now_ns or self._now_ns(), self._days, self._released_ns)
+    def _asked(self, name: str, parameters: Sequence[tuple[str, str]], now_ns: int, *, tells_sessions: bool) -> Asked:
+        asked = asked_of(_measure(name), parameters, now_ns, self._days, self._released_ns)
         question = msgspec.structs.replace(asked.question, tells_sessions=tells_sessions)
         return msgspec.structs.replace(asked, question=question)
 

@@ -57,8 +57,7 @@ class Slos:
 
     def _answer(self, slo: Slo) -> SloAnswer:
         until_ns = self._now_ns()
-        question = msgspec.structs.replace(budget_question(slo, until_ns), tells_sessions=False)
-        found = budgets(slo, self._reader.measured(question))
+        found = budgets(slo, self._reader.measured(budget_question(slo, until_ns)))
         return SloAnswer(
             slo.name,
             slo.measure.name,

@@ -178,7 +178,7 @@ def router(desk: Desk) -> APIRouter:
 
 def row_values(now_ns: int, returns_to: str = "") -> dict[str, object]:
     """What rows of alerts and their forms are made with; a form leads back to `returns_to`, or to its alert where that is empty."""
-    values: dict[str, object] = {
+    return {
         "lengths": LENGTHS,
         "by_length": BY_LENGTH,
         "comment_length": NOTE_LENGTH,
@@ -186,8 +186,8 @@ def row_values(now_ns: int, returns_to: str = "") -> dict[str, object]:
         "matchers_of": matchers_of,
         "many_sessions": many_sessions,
         "now": moment(now_ns),
+        "returns_to": returns_to,
     }
-    return {**values, "returns_to": returns_to} if returns_to else values
 
 
 def matchers_of(labels: dict[str, str]) -> str:
