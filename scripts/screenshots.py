@@ -10,10 +10,8 @@ from __future__ import annotations
 import argparse
 import io
 import math
-import os
 import random  # noqa: TID251 - which run is told when, alike each time
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,8 +24,9 @@ from urllib.request import urlopen
 
 import msgspec
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from chromium import chromium_running
 from watchpost.cli.demo.agents import HEALTHY, run_agents
 from watchpost.cli.demo.captures import captures, retell
 from watchpost.cli.demo.incidents import loan
@@ -169,18 +168,6 @@ def _address(process: subprocess.Popen[bytes], said: Path) -> str:
             break
         time.sleep(0.1)
     raise NothingToShowError(f"Watchpost did not start within {START_S:.0f} s:\n{said.read_text(encoding='utf-8')}")
-
-
-@contextmanager
-def chromium_running() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
-    path = shutil.which("chromium")
-    if path is None:
-        raise NothingToShowError("there is no Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.getuid() == 0 else [])
-        yield browser
-        browser.close()
 
 
 def before(url: str, chance: random.Random) -> None:

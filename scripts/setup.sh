@@ -60,7 +60,7 @@ if command -v npm >/dev/null && [ "$(cat .venv/node/wanted 2>/dev/null)" != "$no
 fi
 
 # The tests open the pages in a browser.
-if ! command -v chromium >/dev/null && command -v apt-get >/dev/null; then
-  { [ "$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium >/dev/null; } ||
-    echo "setup: no chromium; tests of the pages will fail until it is there: apt-get install chromium" >&2
+if ! command -v chromium-headless-shell >/dev/null && command -v apt-get >/dev/null; then
+  { [ "$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium-headless-shell >/dev/null; } ||
+    echo "setup: no chromium-headless-shell; tests of the pages take chromium, and fail until one is there: apt-get install chromium-headless-shell" >&2
 fi

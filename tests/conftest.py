@@ -13,9 +13,10 @@ import pytest
 from alarm_site import alarmed_running
 from hypothesis import settings
 from playwright.sync_api import Browser, expect
-from visitor import Visitor, chromium_running, site_running
+from visitor import Visitor, site_running
 from watchpost_process import WatchpostProcess
 
+from chromium import chromium_running
 from watchpost.runtime.struct_types import settle_struct_types
 from watchpost.store.engines.clickhouse import ClickHouse
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Page, expect
-from visitor import Visitor
+from visitor import SETTINGS, Visitor
 from watchpost_process import WatchpostProcess, eventually
 
 MARKUP = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\"><svg onload=alert(1)><base href=//evil.example>"
@@ -52,6 +53,13 @@ def chat(trace: str, number: int, text: str) -> dict[str, object]:
         "gen_ai.input.messages": json.dumps(said),
     }
     return span("x", trace, number, text, **asked)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchpostProcess]:
+    """One of its own: tests of other pages take the first session or tool of a kind, which these would be."""
+    with WatchpostProcess(tmp_path_factory.mktemp("hostile"), SETTINGS) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

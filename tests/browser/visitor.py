@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,7 +10,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 from watchpost_process import WatchpostProcess
 
 WIDE = (1280, 800)
@@ -55,18 +53,6 @@ class Visitor:
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.complaints.append(f"{message.location.get('url', '')}: {message.text}")
-
-
-@contextmanager
-def chromium_running() -> Iterator[Browser]:
-    """A headless Chromium. While it runs, no event loop can be started in this thread."""
-    path = shutil.which("chromium")
-    assert path is not None, "these tests need Chromium: apt-get install chromium"
-    arguments = ["--no-sandbox"] if os.getuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
 
 
 @contextmanager
