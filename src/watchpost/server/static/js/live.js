@@ -72,16 +72,19 @@ export function stayFresh() {
   again();
 }
 
-/** Ask for this page again and put it in the place of what is shown. */
+let asked = 0;
+
+/** Ask for this page again and put it in the place of what is shown, unless it is asked for once more before the answer is there. */
 export async function freshen() {
   const main = document.querySelector("main");
   const morphing = /** @type {Morphing | undefined} */ (/** @type {any} */ (globalThis).Idiomorph);
   if (!main || !morphing) return;
+  const question = ++asked;
   const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "error" });
   if (!answer.ok) throw new Error(`answered ${answer.status}`);
   const text = await answer.text();
   const next = new DOMParser().parseFromString(policy ? policy.createHTML(text) : text, "text/html").querySelector("main");
-  if (!next) return;
+  if (!next || question !== asked) return;
   morphing.morph(main, next, {
     morphStyle: "outerHTML",
     ignoreActiveValue: true,
