@@ -43,7 +43,7 @@ class Engine:
     """The embedded engine, one request at a time."""
 
     def __init__(self, folder: Path) -> None:
-        self._connection = chdb.connect(str(folder))
+        self._connection = chdb.connect(f"{folder}?background_pool_size=16")  # a server's own default
         self._lock = threading.Lock()
 
     def answer(self, database: str, sql: str, data: bytes, settings: dict[str, str]) -> bytes:
@@ -71,6 +71,7 @@ class Handler(BaseHTTPRequestHandler):
 
     engine: Engine
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: a second one waits until the first is acknowledged, which takes 40 ms
 
     def do_GET(self) -> None:
         self._send(200, b"Ok.\n")

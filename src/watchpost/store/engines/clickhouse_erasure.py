@@ -5,7 +5,7 @@ The text of a mutation stays in the engine's folder, so none of ours names anyth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
 import msgspec
@@ -144,11 +144,10 @@ class ClickHouseEraser:
         self._handles.moving.acquire()
         try:
             for table, going in GOING.items():
-                if self._count(table, going):
-                    self._run(f"DELETE FROM {table} WHERE {going} SETTINGS lightweight_deletes_sync = 2")  # noqa: S608 - names are ours
-            if self._count("metrics", _SHOWING):
+                self._hide(table, going, self._partitions(table, going))
+            if showing := self._partitions("metrics", _SHOWING):
                 self._run(_SHOWN_NO_MORE)
-                self._run(f"DELETE FROM metrics WHERE {_SHOWING} SETTINGS lightweight_deletes_sync = 2")  # noqa: S608 - names are ours
+                self._hide("metrics", _SHOWING, showing)
         finally:
             self._handles.moving.release()
             self._rewrote()
@@ -282,6 +281,16 @@ class ClickHouseEraser:
 
     def _count(self, table: str, going: str) -> int:
         return cast("int", self._handles.rows(f"SELECT count() FROM {table} WHERE {going}")[0][0])  # noqa: S608 - names are ours
+
+    def _partitions(self, table: str, going: str) -> list[str]:
+        found = self._handles.rows(f"SELECT DISTINCT _partition_id FROM {table} WHERE {going}")  # noqa: S608 - names are ours
+        return [str(partition) for (partition,) in found]
+
+    def _hide(self, table: str, going: str, partitions: Iterable[str]) -> None:
+        """One partition after the other: of a mutation of the whole table every part would be read."""
+        for partition in partitions:
+            where = f"IN PARTITION ID '{partition}' WHERE {going}"
+            self._run(f"DELETE FROM {table} {where} SETTINGS lightweight_deletes_sync = 2")  # noqa: S608 - names are ours
 
     def _pairs(self, sql: str) -> list[Ref]:
         return [(str(project), str(name)) for project, name in self._handles.rows(sql)]

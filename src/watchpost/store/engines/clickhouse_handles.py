@@ -73,6 +73,14 @@ _TWO_THREADS = {"max_threads": 2, "max_threads_min_free_memory_per_thread": 0}
 threads on ten million spans have room. More threads would take more memory, whatever cores there are."""
 
 
+_SOON_AGAIN = {
+    "background_processing_pool_thread_sleep_seconds_if_nothing_to_do": 0.02,
+    "background_processing_pool_task_sleep_seconds_when_no_work_random_part": 0.05,
+}
+"""Seconds until the engine looks again for room to merge or mutate a part. It has room for four: a mutation takes every part of its table, and with the engine's own
+0.1 and up to 1 waits most of its time."""
+
+
 def open_handles(dsn: str, folder: Path, limits: EmbeddedLimits, readers: int) -> Handles:
     """Connect to `chdb:///absolute/path` in this process, or to `clickhouse://host`.
 
@@ -99,7 +107,7 @@ def open_handles(dsn: str, folder: Path, limits: EmbeddedLimits, readers: int) -
         "mark_cache_size": limits.marks,
         "index_mark_cache_size": limits.index_marks,
         "uncompressed_cache_size": 0,
-    }
+    } | _SOON_AGAIN
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
 
     def restore() -> None:
