@@ -7,7 +7,7 @@ import time
 from urllib.request import Request, urlopen
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from visitor import PHONE, WIDE, Visitor
 from watchpost_process import Session, WatchpostProcess, eventually
 
@@ -177,6 +177,22 @@ def test_the_list_turns_to_the_page_of_the_selected_step(visitor: Visitor, long:
     expect(page.locator(CHOSEN)).to_have_attribute("id", f"step-{450:016x}")
     page.locator(f"#step-{430:016x} a[data-step]").click()
     expect(panel(page).get_by_role("heading", level=3)).to_contain_text("430 ")
+
+
+def test_an_answer_that_comes_late_does_not_turn_the_list_back(visitor: Visitor, site: WatchpostProcess) -> None:
+    session = send(site, "timeline-late", "9" * 32, range(1, 451))
+    page = opened(visitor, session)
+    held: list[Route] = []
+    page.route(f"**/sessions/{session.key}*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request(f"**/sessions/{session.key}*"):
+        send(site, "timeline-late", "9" * 32, range(440, 461))
+    press(page, "End")
+    expect(page.locator("#steps")).to_contain_text("401 to ")
+    with page.expect_response(lambda answer: answer.request == held[0].request) as late:
+        held[0].continue_()
+    late.value.finished()
+    page.wait_for_timeout(200)
+    assert "401 to " in page.locator("#steps").inner_text()
 
 
 def test_what_is_new_is_drawn_and_view_and_selection_stay(visitor: Visitor, site: WatchpostProcess) -> None:
