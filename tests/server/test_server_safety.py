@@ -10,6 +10,14 @@ from watchpost.server.pages.rendering import STATIC_PATH
 from watchpost.server.safety import refuse_address
 
 
+@pytest.fixture(scope="module")
+def closed() -> House:
+    """One for all that is refused, which leaves it as it was."""
+    house = House()
+    house.shelf.add_session("private")
+    return house
+
+
 @pytest.mark.parametrize(
     "host", ["localhost:8484", "LOCALHOST:8484", "127.0.0.1:8484", "127.8.9.1:8484", "[::1]:8484", "localhost.:8484"]
 )
@@ -41,10 +49,8 @@ def test_a_host_that_names_this_machine_is_served(host: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/api/sessions", "/v1/traces", "/healthz", "/metrics", f"{STATIC_PATH}/css/frame.css"]
 )
-def test_another_host_is_refused_everywhere(host: str, path: str) -> None:
-    house = House()
-    house.shelf.add_session("private")
-    answer = house.get(path, host=host)
+def test_another_host_is_refused_everywhere(closed: House, host: str, path: str) -> None:
+    answer = closed.get(path, host=host)
     assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
     assert "private" not in answer.text
 
@@ -70,11 +76,10 @@ def test_our_own_origin_is_served() -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/", "/api/sessions", "/v1/traces", "/v1/logs"])
-def test_a_page_of_another_origin_is_refused(origin: str, path: str) -> None:
-    house = House()
-    answer = house.ask("POST", path, headers={"origin": origin, "content-type": "application/json"}, body=b"{}")
+def test_a_page_of_another_origin_is_refused(closed: House, origin: str, path: str) -> None:
+    answer = closed.ask("POST", path, headers={"origin": origin, "content-type": "application/json"}, body=b"{}")
     assert answer.status_code == 403
-    assert house.door.taken == []
+    assert closed.door.taken == []
     assert "access-control-allow-origin" not in answer.headers
 
 
