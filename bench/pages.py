@@ -60,7 +60,7 @@ _FRAMES_END = "() => { cancelAnimationFrame(window.noting); return window.frames
 @contextmanager
 def chromium_running() -> Iterator[Browser]:
     """A browser without a window. Raises LookupError where there is none."""
-    path = shutil.which("chromium")
+    path = shutil.which("chromium") or shutil.which("chromium-headless-shell")
     if path is None:
         raise LookupError("there is no Chromium: apt-get install chromium")
     with sync_playwright() as playwright:

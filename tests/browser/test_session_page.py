@@ -180,12 +180,12 @@ def test_the_list_turns_to_the_page_of_the_selected_step(visitor: Visitor, long:
 
 
 def test_an_answer_that_comes_late_does_not_turn_the_list_back(visitor: Visitor, site: WatchpostProcess) -> None:
-    session = send(site, "timeline-late", "9" * 32, range(1, 451))
+    session = send(site, "timeline-turned", "6" * 32, range(1, 451))
     page = opened(visitor, session)
     held: list[Route] = []
     page.route(f"**/sessions/{session.key}*", lambda route: route.continue_() if held else held.append(route))
     with page.expect_request(f"**/sessions/{session.key}*"):
-        send(site, "timeline-late", "9" * 32, range(440, 461))
+        send(site, "timeline-turned", "6" * 32, range(440, 461))
     press(page, "End")
     expect(page.locator("#steps")).to_contain_text("401 to ")
     with page.expect_response(lambda answer: answer.request == held[0].request) as late:
