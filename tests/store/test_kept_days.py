@@ -95,13 +95,12 @@ def project(embedded_clickhouse: ClickHouse) -> str:
 
 
 def questions(project: str) -> list[Question]:
-    """Of each measure every second shape, of the next one the others."""
     only: tuple[tuple[Dimension, tuple[str, ...]], ...] = (("project", (project,)),)
     whole = Question(MEASURES["steps"], FIRST * NS, (FIRST + DAYS * DAY_S - 4_321) * NS, filters=only)
     return [
         msgspec.structs.replace(whole, measure=MEASURES[name], **shape)
-        for place, name in enumerate((*ADDED, *APART))
-        for shape in SHAPES[place % 2 :: 2]
+        for name in (*ADDED, *APART)
+        for shape in SHAPES
         if all(dimension in MEASURES[name].dimensions for dimension in cast("tuple[str, ...]", shape.get("by", ())))
     ]
 
