@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from urllib.request import urlopen
 
 import msgspec
 from playwright.sync_api import Locator
-from visitor import SETTINGS
+from visitor import SETTINGS, settle
 from watchpost_process import WatchpostProcess
 
 from watchpost.cli.demo.agents import Traffic
@@ -21,10 +20,6 @@ from watchpost.cli.demo.incidents import Incident, incidents
 from watchpost.cli.demo.sending import TraceSender
 
 Answer = TypeVar("Answer")
-
-STILL_S = 4
-"""Longer than a session is quiet before it counts as over."""
-
 
 TOLD = """
 [alerting]
@@ -53,12 +48,7 @@ def at_work(site: WatchpostProcess) -> None:
     """Agents of many frameworks did their work in the last minutes, and it is over."""
     with _traffic(site) as traffic:
         traffic.past()
-    ended, since = -1, time.time()
-    # some of them are recordings that never say that they are over
-    while time.time() < since + STILL_S:
-        if (now := sum(session.state == "ended" for session in site.sessions())) != ended:
-            ended, since = now, time.time()
-        time.sleep(0.25)
+    settle(site)
 
 
 def goes_wrong(site: WatchpostProcess, flag: str) -> None:

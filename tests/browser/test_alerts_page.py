@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alarm_site import alerts, ask, loop
 from playwright.sync_api import expect
-from visitor import PHONE, Visitor
+from visitor import PHONE, Visitor, follow
 from watchpost_process import WatchpostProcess, eventually
 
 
@@ -62,7 +62,7 @@ def test_somebody_takes_it_on_silences_it_and_ends_the_silence(guard: Visitor, a
     page.goto(f"{guard.url}/silences")
     row = page.locator("tbody tr", has_text="a release")
     expect(row).to_contain_text("active")
-    row.get_by_role("button", name="End now").click()
+    follow(row.get_by_role("button", name="End now"))
     expect(page.locator("tbody tr", has_text="a release")).to_have_count(0)
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from busy_site import answered, at_work, quiet_site, words
 from playwright.sync_api import Browser, Locator, Page, expect
-from visitor import PHONE, Visitor
+from visitor import PHONE, Visitor, follow
 from watchpost_process import WatchpostProcess
 
 from watchpost.server.measures import ContributorsAnswer, MeasuredAnswer
@@ -169,7 +169,7 @@ def test_it_fits_a_phone_and_needs_no_script(guest: Visitor) -> None:
     for _ in range(20):
         if not page.locator(".waiting").count():
             break
-        page.locator(".waiting a").first.click()
+        follow(page.locator(".waiting a").first)
     expect(page.locator("#today .value")).to_contain_text("$")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     page.get_by_role("link", name="Model", exact=True).first.click()

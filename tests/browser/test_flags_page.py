@@ -8,7 +8,7 @@ from urllib.request import urlopen
 
 from playwright.sync_api import expect
 from sent_spans import send_calls
-from visitor import PHONE, Visitor
+from visitor import PHONE, Visitor, follow
 from watchpost_process import WatchpostProcess, eventually
 
 
@@ -17,7 +17,7 @@ def looping(site: WatchpostProcess, name: str) -> str:
     send_calls(site, name, ["same"] * 6, "looping")
 
     def flag() -> str | None:
-        with urlopen(f"{site.url}/api/flags?session_id={name}&kind=LOOP_DETECTED", timeout=10) as answer:  # noqa: S310  our own process
+        with urlopen(f"{site.url}/api/flags?session_id={name}&kind=LOOP_DETECTED", timeout=60) as answer:  # noqa: S310  our own process
             found = [str(each["id"]) for each in json.load(answer)["flags"]]
         return found[0] if found else None
 
@@ -39,14 +39,14 @@ def test_a_flag_is_confirmed_and_dismissed_where_it_is_listed(visitor: Visitor, 
     expect(row.locator(".say")).to_contain_text("by ana, just now: it polls <b>on purpose</b>")
     page.goto(f"{site.url}/precision")
     expect(page.locator("tbody tr", has_text="LOOP_DETECTED").first).to_contain_text("0 %")
-    page.get_by_role("link", name="LOOP_DETECTED").click()
+    follow(page.get_by_role("link", name="LOOP_DETECTED"))
     expect(page.locator(f"#flag-{flag}")).to_be_visible()
     page.goto(f"{site.url}/sessions?session_id=judged&flagged=true")
     expect(page.locator("tr:not(.flagged) td.flags")).to_have_text("1 dismissed or withdrawn")
 
 
 def test_kinds_narrow_the_list_and_gather_it(visitor: Visitor, site: WatchpostProcess) -> None:
-    with urlopen(f"{site.url}/api/flag-kinds", timeout=10) as answer:  # noqa: S310  our own process
+    with urlopen(f"{site.url}/api/flag-kinds", timeout=60) as answer:  # noqa: S310  our own process
         kinds = {each["kind"]: each["flags"] for each in json.load(answer)["kinds"]}
     page = visitor.open("/flags")
     kind = min(kinds)
@@ -55,8 +55,8 @@ def test_kinds_narrow_the_list_and_gather_it(visitor: Visitor, site: WatchpostPr
     chip.click()
     page.wait_for_url(f"**/flags?kind={kind}")
     expect(page.locator("table.flags tbody tr")).to_have_count(kinds[kind])
-    page.locator(".in-force .chip").click()
-    page.get_by_role("link", name="By kind").click()
+    follow(page.locator(".in-force .chip"))
+    follow(page.get_by_role("link", name="By kind"))
     expect(page.locator("h2 .flag")).to_have_count(len(kinds))
 
 

@@ -10,7 +10,7 @@ import pytest
 from busy_site import answered, at_work, goes_wrong, quiet_site, words
 from markupsafe import Markup
 from playwright.sync_api import Browser, Page, expect
-from visitor import PHONE, Visitor
+from visitor import PHONE, Visitor, follow
 from watchpost_process import WatchpostProcess
 
 from watchpost.server.alerts import AlertsAnswer, SilencesAnswer
@@ -158,7 +158,7 @@ def test_it_fits_a_phone_and_needs_no_script(guest: Visitor) -> None:
     for _ in range(20):
         if not page.locator(".waiting").count():
             break
-        page.locator(".waiting a").first.click()
+        follow(page.locator(".waiting a").first)
     expect(page.locator("a.figure")).to_have_count(len(NAMES))
     page.locator(".alarm summary", has_text="Silence").first.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]

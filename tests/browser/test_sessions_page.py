@@ -9,7 +9,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Page, expect
 from sent_spans import send_calls
-from visitor import PHONE, Visitor
+from visitor import PHONE, Visitor, follow
 from watchpost_process import WatchpostProcess
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'{{7*7}}"
@@ -22,7 +22,7 @@ def shown(page: Page) -> list[str]:
 
 def answered(site: WatchpostProcess, query: str) -> list[str]:
     """The same by the API."""
-    with urlopen(f"{site.url}/api/sessions?{query}", timeout=10) as answer:  # noqa: S310  our own process
+    with urlopen(f"{site.url}/api/sessions?{query}", timeout=60) as answer:  # noqa: S310  our own process
         return [f"session-{each['key']}" for each in json.load(answer)["sessions"]]
 
 
@@ -30,8 +30,7 @@ def named(page: Page, name: str) -> None:
     """Keep the filter in force under a name."""
     page.locator("#cohort > summary").click()
     page.get_by_label("Name, for everybody here").fill(name)
-    page.get_by_role("button", name="Save").click()
-    page.wait_for_load_state()
+    follow(page.get_by_role("button", name="Save"))
 
 
 def test_the_search_of_the_bar_finds_sessions_and_says_what_it_took_the_words_for(
@@ -84,14 +83,14 @@ def test_a_cohort_is_for_everybody_and_can_be_used_renamed_and_deleted_by_anothe
     visitor.complaints = [each for each in visitor.complaints if "422" not in each]
 
     theirs = visitor.open("/sessions", script=False)
-    theirs.locator(".chip.cohort", has_text=HOSTILE).click()
+    follow(theirs.locator(".chip.cohort", has_text=HOSTILE))
     assert shown(theirs) == answered(site, "flagged=true&workflow=loan_agent")
     theirs.locator("#cohort > summary").click()
     theirs.get_by_label("Name", exact=True).fill("loans that loop")
-    theirs.get_by_role("button", name="Rename").click()
+    follow(theirs.get_by_role("button", name="Rename"))
     expect(theirs.locator(".chip.cohort.chosen")).to_contain_text("loans that loop")
     theirs.locator("#cohort > summary").click()
-    theirs.get_by_role("button", name="Delete for everybody").click()
+    follow(theirs.get_by_role("button", name="Delete for everybody"))
     expect(theirs.locator(".chip.cohort", has_text="loans that loop")).to_have_count(0)
     mine.goto(f"{site.url}/sessions")
     expect(mine.locator(".chip.cohort", has_text="loans that loop")).to_have_count(0)
@@ -164,9 +163,9 @@ def test_without_a_script_sessions_are_found_narrowed_and_opened(visitor: Visito
     page = visitor.open("/sessions", PHONE, script=False)
     page.locator("#filter > summary").click()
     page.get_by_label("Outcome").select_option("tool_error")
-    page.locator("#filter button").click()
+    follow(page.locator("#filter button"))
     assert shown(page) == answered(site, "outcome=tool_error")
-    page.locator("a.name").first.click()
+    follow(page.locator("a.name").first)
     expect(page.locator("main h1")).to_be_visible()
     assert "/sessions/" in page.url
 

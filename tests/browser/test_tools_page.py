@@ -13,7 +13,7 @@ import pytest
 from busy_site import answered
 from playwright.sync_api import Page, expect
 from tool_telemetry import send
-from visitor import PHONE, WIDE, Visitor
+from visitor import PHONE, WIDE, Visitor, follow
 from watchpost_process import WatchpostProcess, eventually
 
 from watchpost.server.contracts import ContractAnswer
@@ -35,7 +35,7 @@ class Tools(msgspec.Struct):
 
 
 def known(site: WatchpostProcess, tool: str) -> Tool | None:
-    with urlopen(f"{site.url}/api/tools", timeout=10) as answer:  # noqa: S310  our own process
+    with urlopen(f"{site.url}/api/tools", timeout=60) as answer:  # noqa: S310  our own process
         found = msgspec.json.decode(answer.read(), type=Tools)
     return next((each for each in found.tools if each.tool == tool), None)
 
@@ -45,7 +45,7 @@ def drifted(site: WatchpostProcess, tool: str) -> Tool:
     for number in range(8):
         usual = {"invoice_id": f"INV-{number}", "total": 12.5, "lines": [{"sku": "A1", "qty": number}]}
         send(site.url, f"{tool} usual {number}", tool, [usual, usual])
-    eventually(lambda: ((found := known(site, tool)) and found.version) or None, 30)
+    eventually(lambda: ((found := known(site, tool)) and found.version) or None)
     for number in range(2):
         other = {"id": f"INV-{number}", "total": "12.50", "lines": [{"sku": "A1", "qty": number}], "state": "paid"}
         send(site.url, f"{tool} other {number}", tool, [other], failed=2)
@@ -56,7 +56,7 @@ def drifted(site: WatchpostProcess, tool: str) -> Tool:
         is_over = all(session is not None and session.state == "ended" for session in ended)
         return found if found and found.drift_day == 2 and found.calls == 22 and is_over else None
 
-    return eventually(flagged, 30)
+    return eventually(flagged)
 
 
 @pytest.fixture(scope="module")
@@ -85,21 +85,21 @@ def test_the_worst_tool_stands_first_with_what_the_api_says_of_it(visitor: Visit
 def test_tools_are_found_by_name_without_a_script(visitor: Visitor, invoices: Tool) -> None:
     page = visitor.open("/tools", script=False)
     page.locator("main input[name=q]").fill("GET_INVOICE")
-    page.get_by_role("button", name="Find", exact=True).click()
+    follow(page.get_by_role("button", name="Find", exact=True))
     expect(page.locator("tbody tr")).to_have_count(1)
     page.locator("main input[name=q]").fill("nothing like it")
-    page.get_by_role("button", name="Find", exact=True).click()
+    follow(page.get_by_role("button", name="Find", exact=True))
     expect(page.locator(".empty")).to_contain_text("No tool of this name")
     assert invoices.tool == "get_invoice"
 
 
 def test_the_calls_that_failed_lead_to_their_sessions(visitor: Visitor, invoices: Tool) -> None:
     page = visitor.open("/tools?q=get_invoice")
-    page.locator("tbody tr td[data-label=Failed] a").click()
-    page.wait_for_url("**/measures/tool_error_rate/sessions?*")
+    follow(page.locator("tbody tr td[data-label=Failed] a"))
+    assert "/measures/tool_error_rate/sessions?" in page.url
     expect(page.locator("tbody tr")).to_have_count(2)
     page.go_back()
-    page.locator("tbody tr td[data-label=Sessions] a").click()
+    follow(page.locator("tbody tr td[data-label=Sessions] a"))
     expect(page.locator("tbody tr")).to_have_count(invoices.sessions)
 
 
@@ -134,7 +134,7 @@ def test_a_person_accepts_what_changed_by_name_and_with_a_note(
     form = page.locator(".finding form").first
     form.locator("[name=by]").fill("Ada")
     form.locator("[name=note]").fill("billing answers version 2 since today")
-    form.get_by_role("button", name="Accept this response").click()
+    follow(form.get_by_role("button", name="Accept this response"))
     expect(page.locator(".figure .word")).to_have_text("pinned")
     expect(page.locator("#drift")).to_have_count(0)
     version = page.locator("details[id^=version]").first
@@ -144,14 +144,14 @@ def test_a_person_accepts_what_changed_by_name_and_with_a_note(
     after = known(site, tool)
     assert after is not None
     assert (after.drift_day, after.version > before.version) == (0, True)
-    page.get_by_role("button", name="Let it be learnt again").click()
+    follow(page.get_by_role("button", name="Let it be learnt again"))
     expect(page.locator(".figure .word")).to_have_text("learnt")
 
 
 def test_an_earlier_version_can_be_looked_at_and_let_hold_again(visitor: Visitor, invoices: Tool) -> None:
     page = visitor.open(f"/tools/get_invoice?project=default&version={invoices.version}")
     expect(page.locator("#contract")).to_contain_text(f"version {invoices.version}")
-    page.get_by_role("link", name="what holds now").click()
+    follow(page.get_by_role("link", name="what holds now"))
     assert "version=" not in page.url
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
 from watchpost_process import WatchpostProcess
 
 WIDE = (1280, 800)
@@ -20,6 +21,15 @@ SETTINGS = """
 [session]
 quiet_seconds = 2
 """
+
+STILL_S = 4
+"""Longer than a session is quiet before it counts as over."""
+
+
+def follow(place: Locator) -> None:
+    """Click on what leads to another page, or to the same anew, and wait until that is loaded."""
+    with place.page.expect_navigation():
+        place.click()
 
 
 class Visitor:
@@ -55,9 +65,18 @@ class Visitor:
             self.complaints.append(f"{message.location.get('url', '')}: {message.text}")
 
 
+def settle(site: WatchpostProcess) -> None:
+    """Wait until as many sessions as will have ended; recordings may never say that they are over."""
+    ended, since = -1, time.monotonic()
+    while time.monotonic() < since + STILL_S:
+        if (now := sum(session.state == "ended" for session in site.sessions())) != ended:
+            ended, since = now, time.monotonic()
+        time.sleep(0.25)
+
+
 @contextmanager
 def site_running(folder: Path) -> Iterator[WatchpostProcess]:
-    """A Watchpost that was sent the recordings of the demo: agents of ten frameworks, and the four that go wrong."""
+    """A Watchpost that was sent the recordings of the demo: agents of ten frameworks, and the four that go wrong. All is over."""
     recordings = folder / "recordings"
     for archive in ("captures.zip", "incidents.zip"):
         with zipfile.ZipFile(str(files("watchpost.cli.demo") / archive)) as packed:
@@ -65,4 +84,5 @@ def site_running(folder: Path) -> Iterator[WatchpostProcess]:
     with WatchpostProcess(folder, SETTINGS) as site:
         command = [str(Path(sys.executable).with_name("watchpost")), "import", str(recordings), "--server", site.url]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
+        settle(site)
         yield site

@@ -49,7 +49,7 @@ class ForeignServer:
         with self._prints.open("wb") as said:
             self._process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, cwd=self._folder)
         try:
-            eventually(self._is_ready, 30)
+            eventually(self._is_ready)
         except BaseException:
             self._stop()
             raise

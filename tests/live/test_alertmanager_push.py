@@ -46,14 +46,14 @@ def test_alerts_fire_in_alertmanager_until_they_are_resolved(tmp_path: Path) -> 
         configuration.write_text(CONFIG.format(url=receiver.url("ops")))
         with AlertmanagerProcess(tmp_path, configuration) as alertmanager:
             alertmanager.post("alerts", body(told()))
-            eventually(lambda: receiver.arrivals or None, 30)
+            eventually(lambda: receiver.arrivals or None)
             first = receiver.arrivals[0].message
             assert (first.status, sorted(one.labels["tool"] for one in first.alerts)) == (
                 "firing",
                 ["get_order0", "get_order1"],
             )
             alertmanager.post("alerts", body(over(told())))
-            eventually(lambda: receiver.arrivals[-1].message.status == "resolved" or None, 30)
+            eventually(lambda: receiver.arrivals[-1].message.status == "resolved" or None)
             assert len(receiver.arrivals[-1].message.alerts) == 2
 
 

@@ -85,7 +85,7 @@ class Run:
             return found if complete else None
 
         try:
-            return eventually(session, 30)
+            return eventually(session)
         except AssertionError:
             pytest.fail(f"not {counts[0]} model calls and {counts[1]} tool calls of an ended session, but {seen}")
 

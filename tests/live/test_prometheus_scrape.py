@@ -101,7 +101,7 @@ def test_prometheus_answers_what_the_shipped_rules_ask_and_leads_to_the_traces(
 
         def completions(at_least: int) -> None:
             asked = "sum(agent_workflow_completions_total)"
-            eventually(lambda: True if prometheus.ask(asked).get("", 0) >= at_least else None, 30)
+            eventually(lambda: True if prometheus.ask(asked).get("", 0) >= at_least else None)
 
         wave = [("refunds", 1.5, False), ("research", 40.0, False), ("refunds", 1.5, True), ("research", 40.0, False)]
         for number, (workflow, took_s, failing) in enumerate(wave):
@@ -126,9 +126,9 @@ def test_prometheus_answers_what_the_shipped_rules_ask_and_leads_to_the_traces(
         assert prometheus.ask("agent_task_completion_rate{workflow='research'}").popitem()[1] == 1
         assert prometheus.ask("agent_active_workflows > 0") == {}
         send(watchpost.url, [run(200, "stuck", 700, failing=False)[0] | {"endTimeUnixNano": "0"}])
-        eventually(lambda: prometheus.ask("sum by (workflow) (agent_active_workflows > 0)").get("stuck"), 30)
+        eventually(lambda: prometheus.ask("sum by (workflow) (agent_active_workflows > 0)").get("stuck"))
         send(watchpost.url, loop(300, "looping"))
-        raised = eventually(lambda: prometheus.ask('agent_flags_total{workflow="looping"}') or None, 30)
+        raised = eventually(lambda: prometheus.ask('agent_flags_total{workflow="looping"}') or None)
         assert [(name, count) for name, count in raised.items() if "LOOP_DETECTED" in name] == [
             (
                 f"agent_flags_total {watchpost.url.removeprefix('http://')} watchpost LOOP_DETECTED high get_order looping",
@@ -148,7 +148,7 @@ def test_prometheus_answers_what_the_shipped_rules_ask_and_leads_to_the_traces(
 def test_promtool_accepts_the_exposition_of_hostile_names(watchpost: WatchpostProcess) -> None:
     send(watchpost.url, run(1, HOSTILE, 1.5, failing=True))
     ended = re.compile(r"^agent_workflow_completions_total{.*} 1\.0$", re.MULTILINE)
-    text = eventually(lambda: text if ended.search(text := exposition(watchpost.url)) else None, 30)
+    text = eventually(lambda: text if ended.search(text := exposition(watchpost.url)) else None)
     checked = subprocess.run(
         [program("promtool") or "promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )

@@ -72,7 +72,7 @@ class Steps(msgspec.Struct):
     steps: list[Step]
 
 
-def eventually(probe: Callable[[], Found | None], within_s: float = 15) -> Found:
+def eventually(probe: Callable[[], Found | None], within_s: float = 60) -> Found:
     """What the probe answers as soon as that is not None; fails the test when time is over."""
     deadline = time.monotonic() + within_s
     while (found := probe()) is None:
@@ -127,7 +127,7 @@ class WatchpostProcess:
         return msgspec.json.decode(self._get(f"/api/sessions/{session.key}/steps"), type=Steps).steps
 
     def _get(self, path: str) -> bytes:
-        with urlopen(self.url + path, timeout=10) as answer:  # noqa: S310  the address of our own process
+        with urlopen(self.url + path, timeout=60) as answer:  # noqa: S310  the address of our own process
             body: bytes = answer.read()
             return body
 
