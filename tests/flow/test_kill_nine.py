@@ -30,6 +30,9 @@ SENDERS = 3
 BUSY_S = 0.01
 """How long a sender waits that was told to come again later: less than it was told, so that it comes at all moments."""
 END_S = 30
+"""How long an acknowledgement is waited for that is to be the last."""
+LATE_S = 120
+"""How long anything else is waited for."""
 
 SETTINGS = {
     "WATCHPOST_FLOW__BATCH_SECONDS": "0.03",
@@ -90,11 +93,15 @@ class Siege:
         self._fatal = self._rng.randint(1, self._quota) if self._rng.random() < 0.5 else 0
         pause = self._rng.choice([0, 1, 2, 2, 4]) * delay * SENDERS / self._quota
         seeds = [self._rng.random() for _ in range(SENDERS)]
+        connections = [self._server.connect() for _ in range(SENDERS)]
         self._begun.clear()
         self._over.clear()
         with ThreadPoolExecutor(SENDERS) as pool:
-            senders = [pool.submit(self._send_on, random.Random(seed), pause) for seed in seeds]
-            assert self._begun.wait(END_S)
+            senders = [
+                pool.submit(self._send_on, connection, random.Random(seed), pause)
+                for connection, seed in zip(connections, seeds, strict=True)
+            ]
+            assert self._begun.wait(LATE_S)
             self._over.wait(END_S if self._fatal else delay)
             self._over.set()
             in_flight = self._sending
@@ -144,8 +151,8 @@ class Siege:
         self._waiting.extendleft(self._unanswered)
         self._unanswered.clear()
 
-    def _send_on(self, rng: random.Random, pause: float) -> None:
-        with closing(self._server.connect()) as connection:
+    def _send_on(self, connection: http.client.HTTPConnection, rng: random.Random, pause: float) -> None:
+        with closing(connection):
             while not self._over.is_set() and (batch := self._next(rng)) is not None:
                 if not self._send(connection, batch, rng):
                     return
@@ -239,7 +246,7 @@ def besiege(folder: Path, seed: int) -> Kills:
         server.await_listening()
         siege.finish()
         server.await_applied()
-        ended = until(lambda: all_ended(server), END_S)
+        ended = until(lambda: all_ended(server), LATE_S)
         siege.check()
     finally:
         server.kill()
