@@ -60,7 +60,7 @@ class Steps(msgspec.Struct):
     next: int | None
 
 
-def eventually(probe: Callable[[], Found | None], within_s: float = 60) -> Found:
+def eventually(probe: Callable[[], Found | None], within_s: float = 30) -> Found:
     """What the probe answers as soon as that is not None; fails the test when time is over."""
     deadline = time.monotonic() + within_s
     while (found := probe()) is None:

@@ -145,7 +145,7 @@ def test_a_stop_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path, b
                 server.process.send_signal(by)
 
         taken = load(server, stop_at_200)
-        ended = server.process.wait(60)
+        ended = server.process.wait(10)
         assert ended == (-by if by == signal.SIGKILL else 0)
         assert "Traceback" not in server.said()
     with Served(tmp_path, QUICK) as server:

@@ -128,7 +128,7 @@ def loop(site: WatchpostProcess, tool: str) -> None:
     service = [{"key": "service.name", "value": {"stringValue": "shop"}}]
     body = {"resourceSpans": [{"resource": {"attributes": service}, "scopeSpans": [{"spans": spans}]}]}
     request = Request(f"{site.url}/v1/traces", json.dumps(body).encode(), {"content-type": "application/json"})  # noqa: S310  our own process
-    with urlopen(request, timeout=60) as answer:  # noqa: S310  our own process
+    with urlopen(request, timeout=30) as answer:  # noqa: S310  our own process
         assert answer.status == 200
 
 
@@ -140,6 +140,6 @@ def alerts(site: WatchpostProcess, rule: str) -> list[dict[str, object]]:
 
 def ask(site: WatchpostProcess, path: str) -> dict[str, object]:
     """What the API answers."""
-    with urlopen(site.url + path, timeout=60) as answer:  # noqa: S310  our own process
+    with urlopen(site.url + path, timeout=30) as answer:  # noqa: S310  our own process
         decoded: dict[str, object] = json.load(answer)
         return decoded

@@ -66,7 +66,7 @@ def _traffic(site: WatchpostProcess) -> Iterator[Traffic]:
 
 def answered(site: WatchpostProcess, address: str, kind: type[Answer]) -> Answer:
     """What the API says at an address."""
-    with urlopen(site.url + address, timeout=60) as answer:  # noqa: S310 - of this machine
+    with urlopen(site.url + address, timeout=30) as answer:  # noqa: S310 - of this machine
         return msgspec.json.decode(answer.read(), type=kind)
 
 

@@ -19,7 +19,7 @@ def send_calls(site: WatchpostProcess, session_id: str, calls: Sequence[str], wo
     resource = {"attributes": _attributes({"service.name": workflow})}
     body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]}
     request = Request(f"{site.url}/v1/traces", json.dumps(body).encode(), {"content-type": "application/json"})  # noqa: S310  our own process
-    with urlopen(request, timeout=60) as answer:  # noqa: S310  our own process
+    with urlopen(request, timeout=30) as answer:  # noqa: S310  our own process
         assert answer.status == 200
     return eventually(lambda: site.session(session_id))
 

@@ -52,7 +52,7 @@ def calls_a_model_without_a_price(site: WatchpostProcess) -> None:
     }
     body = msgspec.json.encode({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
     sent = Request(site.url + "/v1/traces", body, {"content-type": "application/json"})  # noqa: S310 - to this machine
-    with urlopen(sent, timeout=60) as answer:  # noqa: S310 - of this machine
+    with urlopen(sent, timeout=30) as answer:  # noqa: S310 - of this machine
         assert answer.status == 200
 
 

@@ -41,7 +41,7 @@ def send(site: WatchpostProcess, session_id: str, trace_id: str, numbers: range)
     ]
     body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}).encode()
     request = Request(f"{site.url}/v1/traces", body, {"content-type": "application/json"})  # noqa: S310  our own process
-    with urlopen(request, timeout=60) as answer:  # noqa: S310  our own process
+    with urlopen(request, timeout=30) as answer:  # noqa: S310  our own process
         assert answer.status == 200
 
     def whole() -> Session | None:

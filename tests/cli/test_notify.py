@@ -35,7 +35,7 @@ def test_a_channel_that_works_is_told_of_a_test_and_of_its_end(shell: Shell, rec
     shell.configure(hook("ops", receiver))
     ended = shell("notify", "test", "ops")
     assert (ended.code, ended.out) == (0, "ops: trigger: taken: HTTP 204\nops: resolve: taken: HTTP 204\n")
-    first, second = receiver.wait(60), receiver.wait(60)
+    first, second = receiver.wait(5), receiver.wait(5)
     assert first is not None
     assert second is not None
     assert first["summary"] == "This is a test of the channel ops; nothing is wrong."

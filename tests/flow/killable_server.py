@@ -21,7 +21,7 @@ from watchpost.runtime.flow import Boundary
 from watchpost.store.engines.sql import SqlState
 
 START_S = 60
-ANSWER_S = 60
+ANSWER_S = 20
 POLL_S = 0.002
 ASK_S = 0.03
 """How often a server is asked for something that takes time anyway: asking more often would keep it from getting there."""

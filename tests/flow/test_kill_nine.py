@@ -30,9 +30,6 @@ SENDERS = 3
 BUSY_S = 0.01
 """How long a sender waits that was told to come again later: less than it was told, so that it comes at all moments."""
 END_S = 30
-"""How long an acknowledgement is waited for that is to be the last."""
-LATE_S = 120
-"""How long anything else is waited for."""
 
 SETTINGS = {
     "WATCHPOST_FLOW__BATCH_SECONDS": "0.03",
@@ -101,7 +98,7 @@ class Siege:
                 pool.submit(self._send_on, connection, random.Random(seed), pause)
                 for connection, seed in zip(connections, seeds, strict=True)
             ]
-            assert self._begun.wait(LATE_S)
+            assert self._begun.wait(END_S)
             self._over.wait(END_S if self._fatal else delay)
             self._over.set()
             in_flight = self._sending
@@ -246,7 +243,7 @@ def besiege(folder: Path, seed: int) -> Kills:
         server.await_listening()
         siege.finish()
         server.await_applied()
-        ended = until(lambda: all_ended(server), LATE_S)
+        ended = until(lambda: all_ended(server), END_S)
         siege.check()
     finally:
         server.kill()

@@ -125,6 +125,6 @@ class AlertmanagerProcess:
             headers={"Content-Type": "application/json"},
             method="POST",
         )
-        with urlopen(request, timeout=60) as answer:  # noqa: S310  our own process
+        with urlopen(request, timeout=10) as answer:  # noqa: S310  our own process
             said: bytes = answer.read()
             return said

@@ -25,6 +25,6 @@ class OTLPSpanExporter(SpanExporter):
             span.update({name: base64.b64decode(span[name]).hex() for name in IDS if name in span})
         headers = {"content-type": "application/json"}
         url = os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/traces"
-        with urlopen(Request(url, json.dumps(message).encode(), headers), timeout=60) as answer:  # noqa: S310 - a loopback address of the test
+        with urlopen(Request(url, json.dumps(message).encode(), headers), timeout=30) as answer:  # noqa: S310 - a loopback address of the test
             assert json.load(answer).get("partialSuccess", {}) == {}
         return SpanExportResult.SUCCESS

@@ -86,6 +86,6 @@ class PrometheusProcess:
         return msgspec.json.decode(answer, type=_Exemplars).data
 
     def _get(self, what: str, **parameters: str) -> bytes:
-        with urlopen(f"{self._server.url}/api/v1/{what}?{urlencode(parameters)}", timeout=60) as answer:  # noqa: S310  our own process
+        with urlopen(f"{self._server.url}/api/v1/{what}?{urlencode(parameters)}", timeout=10) as answer:  # noqa: S310  our own process
             body: bytes = answer.read()
             return body

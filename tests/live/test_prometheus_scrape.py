@@ -78,12 +78,12 @@ def loop(number: int, workflow: str) -> list[dict[str, object]]:
 def send(url: str, spans: list[dict[str, object]]) -> None:
     body = {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
     request = Request(f"{url}/v1/traces", json.dumps(body).encode(), {"content-type": "application/json"})  # noqa: S310  our own process
-    with urlopen(request, timeout=60) as answer:  # noqa: S310  our own process
+    with urlopen(request, timeout=10) as answer:  # noqa: S310  our own process
         assert answer.status == 200
 
 
 def exposition(url: str, accept: str = "") -> str:
-    with urlopen(Request(f"{url}/metrics", headers={"accept": accept}), timeout=60) as answer:  # noqa: S310  our own process
+    with urlopen(Request(f"{url}/metrics", headers={"accept": accept}), timeout=10) as answer:  # noqa: S310  our own process
         text: str = answer.read().decode()
         return text
 

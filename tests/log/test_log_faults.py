@@ -63,14 +63,14 @@ def test_what_a_failed_flush_took_never_comes_back_and_its_file_is_not_written_a
     log = Log.open(tmp_path, LIMITS, on_durable=heard, sync=sync)
     kept = [b"kept %d" % number for number in range(before)]
     for payload in kept:
-        append(log, payload).result(60)
+        append(log, payload).result(10)
     [suspect] = tmp_path.glob("*.log")
     [inode, size] = [suspect.stat().st_ino, suspect.stat().st_size]
     sync.fail(times)
     for number in range(times):
         with pytest.raises(LogWriteError):
-            append(log, b"lost %d, and longer than what follows" % number).result(60)
-    assert append(log, b"after").result(60) == before + 1
+            append(log, b"lost %d, and longer than what follows" % number).result(10)
+    assert append(log, b"after").result(10) == before + 1
     log.release(0)
     assert [path.stat().st_size for path in tmp_path.glob("*.log") if path.stat().st_ino == inode] in ([], [size])
     assert heard.tokens == payloads(log) == [*kept, b"after"]
@@ -91,12 +91,12 @@ def test_what_a_failed_flush_left_in_its_file_is_not_read_when_the_cut_was_lost(
         sync(descriptor)
 
     log = Log.open(tmp_path, LIMITS, sync=keeping)
-    append(log, b"kept").result(60)
+    append(log, b"kept").result(10)
     [suspect] = tmp_path.glob("*.log")
     sync.fail(1)
     with pytest.raises(LogWriteError):
-        append(log, b"residue").result(60)
-    append(log, b"after").result(60)
+        append(log, b"residue").result(10)
+    append(log, b"after").result(10)
     assert b"residue" in uncut[suspect]
     suspect.write_bytes(uncut[suspect])
     assert payloads(log) == [b"kept", b"after"]
@@ -112,8 +112,8 @@ def test_a_flush_that_finds_no_room_says_full(tmp_path: Path) -> None:
     log = Log.open(tmp_path, LIMITS, sync=sync)
     sync.fail(1, errno.ENOSPC)
     with pytest.raises(LogFullError, match="No space left"):
-        append(log, b"lost").result(60)
-    assert append(log, b"kept").result(60) == 1
+        append(log, b"lost").result(10)
+    assert append(log, b"kept").result(10) == 1
     log.close()
 
 
@@ -123,7 +123,7 @@ def test_all_of_a_failed_group_hear_of_it(tmp_path: Path) -> None:
 
     def holding(descriptor: int) -> None:
         held.set()
-        assert go_on.wait(60)
+        assert go_on.wait(10)
         sync(descriptor)
 
     go_on.set()
@@ -132,14 +132,14 @@ def test_all_of_a_failed_group_hear_of_it(tmp_path: Path) -> None:
     held.clear()
     go_on.clear()
     first = append(log, b"first")
-    assert held.wait(60)
+    assert held.wait(10)
     answers = [append(log, b"%d" % number) for number in range(20)]
     sync.fail(2)
     go_on.set()
     for answer in [first, *answers]:
         with pytest.raises(LogWriteError):
-            answer.result(60)
-    assert append(log, b"kept").result(60) == 1
+            answer.result(10)
+    assert append(log, b"kept").result(10) == 1
     assert heard.tokens == [b"kept"]
     log.close()
 
@@ -153,30 +153,30 @@ def test_a_segment_whose_name_cannot_be_flushed_stops_the_log(tmp_path: Path) ->
         sync_folder(folder)
 
     log = Log.open(tmp_path, LogLimits(segment_bytes=1), sync_folder=names)
-    append(log, b"kept").result(60)
+    append(log, b"kept").result(10)
     failing = True
     with pytest.raises(LogWriteError):
-        append(log, b"lost").result(60)
+        append(log, b"lost").result(10)
     with pytest.raises(LogClosedError):
-        append(log, b"refused").result(60)
+        append(log, b"refused").result(10)
     log.close()
     log = Log.open(tmp_path, LIMITS)
     assert payloads(log) == [b"kept"]
-    assert append(log, b"after").result(60) == 2
+    assert append(log, b"after").result(10) == 2
     log.close()
 
 
 def test_a_new_segment_that_cannot_be_made_leaves_the_old_one_in_place(tmp_path: Path) -> None:
     sync = FailingSync()
     log = Log.open(tmp_path, LogLimits(segment_bytes=100), sync=sync)
-    append(log, b"x" * 100).result(60)
+    append(log, b"x" * 100).result(10)
     sync.fail(1, errno.ENOSPC)
     with pytest.raises(LogFullError):
-        append(log, b"lost").result(60)
+        append(log, b"lost").result(10)
     sync.fail(1, errno.ENOSPC)
     log.release(1)
     assert log.size_bytes > 100
-    assert append(log, b"kept").result(60) == 2
+    assert append(log, b"kept").result(10) == 2
     log.release(1)
     assert payloads(log) == [b"kept"]
     log.close()
@@ -199,7 +199,7 @@ kept = []
 def append(number, size):
     payload = b"%08d" % number + b"x" * size
     try:
-        assert log.append(0, payload, payload).result(60) == len(kept) + 1
+        assert log.append(0, payload, payload).result(10) == len(kept) + 1
     except LogFullError:
         return False
     kept.append(payload)

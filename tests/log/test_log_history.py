@@ -40,7 +40,7 @@ class AgainstAList(RuleBasedStateMachine):
     def append(self, batch: list[tuple[int, bytes]]) -> None:
         answers = [self.log.append(kind, payload) for kind, payload in batch]
         for (kind, payload), answer in zip(batch, answers, strict=True):
-            assert answer.result(60) == len(self.truth) + 1
+            assert answer.result(10) == len(self.truth) + 1
             self.truth.append(Record(len(self.truth) + 1, kind, payload))
 
     @rule(share=st.floats(0, 1))
@@ -90,7 +90,7 @@ def test_numbers_go_on_when_all_was_released_and_the_log_reopened(tmp_path: Path
     for start in range(1, 31, 10):
         log = Log.open(tmp_path, SMALL)
         answers = [log.append(DELIVERY, b"x" * 50) for _ in range(10)]
-        assert [answer.result(60) for answer in answers] == list(range(start, start + 10))
+        assert [answer.result(10) for answer in answers] == list(range(start, start + 10))
         log.release(start + 9)
         assert list(log.read(0)) == []
         log.close()
@@ -100,7 +100,7 @@ def test_numbers_go_on_when_all_was_released_and_the_log_reopened(tmp_path: Path
 def test_release_gives_space_back_and_keeps_all_that_is_not_released(tmp_path: Path) -> None:
     log = Log.open(tmp_path, LogLimits(segment_bytes=10_000))
     for _ in range(100):
-        log.append(DELIVERY, b"x" * 1000).result(60)
+        log.append(DELIVERY, b"x" * 1000).result(10)
     whole = log.size_bytes
     log.release(50)
     assert whole * 0.4 < log.size_bytes < whole * 0.65
@@ -113,7 +113,7 @@ def test_release_gives_space_back_and_keeps_all_that_is_not_released(tmp_path: P
 def test_release_deletes_up_to_the_number_it_is_given_and_not_one_more(tmp_path: Path) -> None:
     log = Log.open(tmp_path, LogLimits(segment_bytes=1))
     for _ in range(10):
-        log.append(DELIVERY, b"x").result(60)
+        log.append(DELIVERY, b"x").result(10)
     for upto in range(10):
         log.release(upto)
         assert [record.seq for record in log.read(0)] == list(range(upto + 1, 11))
@@ -124,7 +124,7 @@ def test_release_deletes_up_to_the_number_it_is_given_and_not_one_more(tmp_path:
 def test_a_lost_folder_goes_on_at_the_number_it_is_given(tmp_path: Path) -> None:
     log = Log.open(tmp_path / "log", SMALL, first_seq=501)
     assert log.next_seq == 501
-    assert log.append(DELIVERY, b"").result(60) == 501
+    assert log.append(DELIVERY, b"").result(10) == 501
     log.close()
     log = Log.open(tmp_path / "log", SMALL, first_seq=7)
     assert log.next_seq == 502

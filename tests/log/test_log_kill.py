@@ -86,7 +86,7 @@ def test_whatever_was_acknowledged_is_there_when_the_power_goes_right_after(tmp_
     log = Log.open(tmp_path / "log", LogLimits(segment_bytes=500), sync=sync, sync_folder=sync_folder)
     for number in range(1, 31):
         released = number // 10 * 10
-        assert log.append(DELIVERY, b"x" * (number * 37 % 200)).result(60) == number
+        assert log.append(DELIVERY, b"x" * (number * 37 % 200)).result(10) == number
         if number == released:
             log.release(released)
         left = Log.open(after_power_failure(tmp_path / str(number)), SMALL)

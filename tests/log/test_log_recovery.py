@@ -26,7 +26,7 @@ def written(folder: Path, payloads: Sequence[bytes], limits: LogLimits = LIMITS)
     log = opened(folder, limits)
     ends = [log.size_bytes]
     for payload in payloads:
-        log.append(DELIVERY, payload).result(60)
+        log.append(DELIVERY, payload).result(10)
         ends.append(log.size_bytes)
     log.close()
     return ends
@@ -65,7 +65,7 @@ def test_a_tail_torn_at_any_byte_is_cut_off_and_its_number_is_used_again(tmp_pat
         log = opened(folder)
         assert log.size_bytes == ends[-2]
         assert list(log.read(0)) == records(PAYLOADS[:-1])
-        assert log.append(DELIVERY, b"again").result(60) == len(PAYLOADS)
+        assert log.append(DELIVERY, b"again").result(10) == len(PAYLOADS)
         log.close()
         assert contents(folder) == records([*PAYLOADS[:-1], b"again"])
 
@@ -149,7 +149,7 @@ def test_a_group_that_the_disk_took_in_another_order_is_torn_not_corrupt(tmp_pat
 
     def held(descriptor: int) -> None:
         started.set()
-        assert go_on.wait(60)
+        assert go_on.wait(10)
         os.fdatasync(descriptor)
 
     written(tmp_path, PAYLOADS)
@@ -158,10 +158,10 @@ def test_a_group_that_the_disk_took_in_another_order_is_torn_not_corrupt(tmp_pat
     started.clear()
     go_on.clear()
     log.append(DELIVERY, b"alone")
-    assert started.wait(60)
+    assert started.wait(10)
     answers = [log.append(DELIVERY, b"of one group") for _ in range(5)]
     go_on.set()
-    assert answers[-1].result(60) == 10
+    assert answers[-1].result(10) == 10
     end = log.size_bytes
     log.close()
     before, after = written(tmp_path / "one", [b"of one group"])

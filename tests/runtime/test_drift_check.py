@@ -88,7 +88,7 @@ def checkpoint(asked: str = "", *, prompted: bool = True) -> Checkpoint:
 
 
 def wait_for(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 20
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.01)

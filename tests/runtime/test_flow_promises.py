@@ -158,7 +158,7 @@ def test_a_request_is_acknowledged_only_after_the_log_has_it_on_disk(open_site: 
     def sync(_descriptor: int) -> None:
         if threading.current_thread().name == "log-writer":
             asked.set()
-            assert allowed.wait(60)
+            assert allowed.wait(30)
 
     site = open_site(sync=sync)
     site.start()

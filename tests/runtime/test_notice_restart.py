@@ -44,7 +44,7 @@ def test_a_loop_is_told_over_a_signed_webhook_once(tmp_path: Path) -> None:
         sent = loop("loop")
         for _ in range(3):
             assert server.post(sent).status_code == 200
-        notice = receiver.wait(60)
+        notice = receiver.wait(30)
         assert notice is not None
         assert (notice["metric"], notice["tool"], notice["severity"]) == ("LOOP_DETECTED", "get_order", "high")
         assert (notice["owner"], notice["runbook"]) == ("team-agents", "https://runbooks.example/anomalies")

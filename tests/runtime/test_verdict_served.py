@@ -81,7 +81,7 @@ def test_who_is_told_follows_what_people_say(tmp_path: Path) -> None:
         settings = f"{QUICK}\n[precision]\nverdicts = 4\n{told_at_once(tmp_path, receiver)}"
         with Served(tmp_path, settings) as server:
             wrong = [loop(server, f"wrong {number}") for number in range(4)]
-            assert all(receiver.wait(60) for _ in wrong)
+            assert all(receiver.wait(30) for _ in wrong)
             assert [say(server, flag, "dismiss").status_code for flag in wrong] == [200] * 4
             quiet = loop(server, "quiet")
             assert re.match(r"stopped paging: precision 0\.00 .* of 4 verdicts", quiet.muted or "")
@@ -93,6 +93,6 @@ def test_who_is_told_follows_what_people_say(tmp_path: Path) -> None:
             for flag in wrong[:3]:
                 assert say(server, flag, "confirm").status_code == 200
             loop(server, "loud")
-            notice = receiver.wait(60)
+            notice = receiver.wait(30)
             assert notice is not None
             assert notice["sessions"] == [server.session("loud", 3).key]

@@ -69,7 +69,7 @@ def test_an_older_one_is_given_out_while_the_next_is_worked_out(pool: ThreadPool
     values = iter(range(1, 9))
 
     def work(_: str) -> int:
-        go.wait(60)
+        go.wait(5)
         return next(values)
 
     kept = Kept(work, Keeping(20, 300), pool, clock)
@@ -107,7 +107,7 @@ def test_what_takes_too_long_is_none_yet_and_comes_later_and_is_worked_out_once(
 
     def work(key: str) -> int:
         asked.append(key)
-        go.wait(60)
+        go.wait(5)
         return 7
 
     kept = Kept(work, Keeping(20, 300), pool, Clock())

@@ -125,7 +125,7 @@ def test_the_port_is_closed_when_the_application_has_stopped() -> None:
         pass
     port = house.app.state.grpc_port
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as caught:
-        Client(channel).traces(request(), timeout=60)
+        Client(channel).traces(request(), timeout=5)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -137,7 +137,7 @@ def test_an_export_in_flight_is_answered_before_the_application_stops() -> None:
         server.enter_context(served(house))
         with grpc.insecure_channel(f"127.0.0.1:{house.app.state.grpc_port}") as channel:
             waiting = Client(channel).traces.future(request())
-            assert house.door.entered.wait(60)
+            assert house.door.entered.wait(10)
             server.close()
             assert waiting.result().partial_success.rejected_spans == 3
 
